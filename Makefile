@@ -1,0 +1,41 @@
+# make demo: the whole loop on an embedded company.   make test: every check that CI runs.
+# Both make .venv from requirements.lock first; the second time that costs nothing.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint unit bench setup lock clean
+
+demo: setup
+	@$(BIN)/huntonce demo
+
+test: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run
+
+lint: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run lint
+
+unit: setup
+	@$(BIN)/python -m pytest -q tests/unit
+
+bench: setup
+	@$(BIN)/python -m tests.benchmarks
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit("Huntonce needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Setting up .venv (once, about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(READY)
+
+# Renew the lock: one file for Python 3.11 to 3.13, hashes and no addresses. Needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --no-header -q pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .huntonce build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

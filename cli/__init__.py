@@ -1,0 +1,1 @@
+"""The ``huntonce`` command: a thin face over flows and stages."""

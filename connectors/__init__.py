@@ -1,0 +1,1 @@
+"""Adapters to the outside: each returns domain values."""

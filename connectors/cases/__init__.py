@@ -1,0 +1,1 @@
+"""Where evil becomes a case."""

@@ -1,0 +1,1 @@
+"""Where detections are kept and deployed."""

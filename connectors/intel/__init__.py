@@ -1,0 +1,1 @@
+"""Threat intelligence: TAXII 2.1, STIX bundles."""

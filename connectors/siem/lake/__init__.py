@@ -1,0 +1,1 @@
+"""The embedded SIEM: Parquet partitions and DuckDB."""

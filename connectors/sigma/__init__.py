@@ -1,0 +1,1 @@
+"""Sigma rules through pySigma: parse, validate, compile."""

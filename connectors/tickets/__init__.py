@@ -1,0 +1,1 @@
+"""Where gaps become tickets."""

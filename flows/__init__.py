@@ -1,0 +1,1 @@
+"""Orchestration: the only code that knows Prefect, and the composition root."""

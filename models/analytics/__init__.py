@@ -1,0 +1,1 @@
+"""Hunting analytics: pure functions over event tables."""

@@ -1,0 +1,73 @@
+"""Cases: evil, handed to incident response, and what IR concluded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from huntonce.models.entity import Kind
+from huntonce.models.finding import EventRef, Observable
+from huntonce.models.tlp import Tlp
+
+
+class CaseState(StrEnum):
+    """Life of a case."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Determination(StrEnum):
+    """What IR concluded."""
+
+    SUSPECTED = "suspected"
+    CONFIRMED = "confirmed"
+    BLOCKED = "blocked"
+    FAILED_ATTEMPT = "failed-attempt"
+    FALSE_POSITIVE = "false-positive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An incident with its evidence.
+
+    Attributes:
+        natural_key: What makes it the same case: the hypothesis and the findings' keys.
+        tlp: Tightest marking of all intel that led here.
+        remote_id: Its id at the desk.
+        actors: Whom the intel behind the hypothesis named; IR may or may not agree.
+    """
+
+    id: str = ""
+    natural_key: str
+    title: str
+    summary: str
+    hypothesis_key: str
+    finding_ids: tuple[str, ...]
+    detection_ids: tuple[str, ...]
+    technique_ids: tuple[str, ...]
+    severity: str
+    tlp: Tlp
+    hosts: tuple[str, ...]
+    accounts: tuple[str, ...]
+    observables: tuple[Observable, ...]
+    events: tuple[EventRef, ...]
+    actors: tuple[str, ...]
+    source_ids: tuple[str, ...]
+    first: datetime
+    last: datetime
+    state: CaseState = CaseState.OPEN
+    determination: Determination | None = None
+    note: str = ""
+    desk: str = ""
+    remote_id: str = ""
+    closed_at: datetime | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Always a case."""
+        return Kind.CASE
+
+    @property
+    def key(self) -> str:
+        """The natural key."""
+        return self.natural_key

@@ -1,0 +1,80 @@
+"""Evidence: the traces that a behaviour would leave, before anybody looks for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from huntonce.models.errors import DomainError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """How to switch a source on: words and the commands or settings that do it."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atom:
+    """One observable trace.
+
+    Attributes:
+        id: "security/4698".
+        label: What people call it: "Security 4698".
+        gives: What it shows: "task created".
+        channel: Windows event channel, exact name.
+        event_ids: Ids of which any one is this trace.
+        fields: Event fields the hunt needs filled.
+        where: Sigma detection (named selections and a condition) that narrows the events of
+            those ids to this trace; empty where the id says it all.
+        siblings: Ids whose arrival on this channel proves the source is on although this trace
+            did not occur: the other events of the same audit subcategory, or of an all-or-nothing
+            channel. Empty where nothing proves it (Sysmon include rules).
+    """
+
+    id: str
+    label: str
+    gives: str
+    channel: str
+    event_ids: tuple[int, ...]
+    fields: tuple[str, ...] = ()
+    where: Mapping[str, object] = field(default_factory=dict)
+    siblings: tuple[int, ...] = ()
+    off_by_default: bool = False
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceGroup:
+    """Traces of which at least one is needed to see one aspect of the behaviour."""
+
+    name: str
+    required: bool
+    atoms: tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceModel:
+    """All that a technique would leave, in groups.
+
+    Attributes:
+        version: Of the content; a change makes earlier verdicts stale.
+        provenance: Where it is from: "curated", "sigma", "attack".
+    """
+
+    technique_id: str
+    version: str
+    provenance: str
+    groups: tuple[EvidenceGroup, ...]
+
+    def __post_init__(self) -> None:
+        if not any(group.required for group in self.groups):
+            raise DomainError(
+                f"{self.technique_id}: evidence without a required group tests nothing"
+            )
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        """Every atom once, in the order of the groups."""
+        seen = {atom.id: atom for group in self.groups for atom in group.atoms}
+        return tuple(seen.values())

@@ -1,0 +1,117 @@
+"""Visibility gaps, and how they are closed: by evidence.
+
+surfaced ──> accepted ──> remediating ──> verifying ──> closed ──> regressed
+    │            │             │              │                        │
+    └────────────┴─────────────┴──> risk_accepted (expires)    (as surfaced)
+A probe may move any open state to ``verifying``; only consecutive passes move it to ``closed``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from huntonce.models.entity import Kind
+from huntonce.models.evidence import Remedy
+from huntonce.models.ids import digest
+
+
+class GapKind(StrEnum):
+    """What is wrong with a source."""
+
+    NO_SOURCE = "no_source"
+    PARTIAL_POPULATION = "partial_population"
+    MISSING_FIELD = "missing_field"
+    LAG = "lag"
+    RETENTION = "retention"
+    PARSE = "parse"
+    PERMISSION = "permission"
+
+
+class GapState(StrEnum):
+    """Where a gap stands."""
+
+    SURFACED = "surfaced"
+    ACCEPTED = "accepted"
+    REMEDIATING = "remediating"
+    VERIFYING = "verifying"
+    CLOSED = "closed"
+    RISK_ACCEPTED = "risk_accepted"
+    REGRESSED = "regressed"
+
+
+OPEN = frozenset(
+    {
+        GapState.SURFACED,
+        GapState.ACCEPTED,
+        GapState.REMEDIATING,
+        GapState.VERIFYING,
+        GapState.REGRESSED,
+    }
+)
+TRANSITIONS: dict[GapState, frozenset[GapState]] = {
+    GapState.SURFACED: frozenset(
+        {GapState.ACCEPTED, GapState.REMEDIATING, GapState.VERIFYING, GapState.RISK_ACCEPTED}
+    ),
+    GapState.ACCEPTED: frozenset(
+        {GapState.REMEDIATING, GapState.VERIFYING, GapState.RISK_ACCEPTED}
+    ),
+    GapState.REMEDIATING: frozenset({GapState.VERIFYING, GapState.RISK_ACCEPTED}),
+    GapState.VERIFYING: frozenset(
+        {GapState.CLOSED, GapState.REMEDIATING, GapState.SURFACED, GapState.RISK_ACCEPTED}
+    ),
+    GapState.CLOSED: frozenset({GapState.REGRESSED}),
+    GapState.RISK_ACCEPTED: frozenset({GapState.SURFACED, GapState.VERIFYING}),
+    GapState.REGRESSED: frozenset(
+        {GapState.ACCEPTED, GapState.REMEDIATING, GapState.VERIFYING, GapState.RISK_ACCEPTED}
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Evidence that should exist and does not arrive as needed.
+
+    Attributes:
+        gap_kind: What is wrong.
+        atom_id, atom_label: The trace concerned ("security/4698", "Security 4698").
+        field_name: The empty field, for ``missing_field``.
+        hosts: Where; all of them, sorted. The set may change, the gap stays the same one.
+        population: Hosts in scope when it was last measured.
+        group: Evidence group it weakens.
+        reason: Why it matters, in words.
+        unlocks: Keys (fingerprints) of the hypotheses that wait on it or are weakened by it.
+        passes: Consecutive passing probes so far.
+    """
+
+    id: str = ""
+    gap_kind: GapKind
+    atom_id: str
+    atom_label: str
+    field_name: str = ""
+    siem: str
+    hosts: tuple[str, ...]
+    population: int
+    group: str
+    severity: str
+    reason: str
+    remedy: Remedy
+    unlocks: tuple[str, ...] = ()
+    owner: str = ""
+    state: GapState = GapState.SURFACED
+    passes: int = 0
+    ticket: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """Always a gap."""
+        return Kind.GAP
+
+    @property
+    def key(self) -> str:
+        """The same trace (and field) of the same SIEM, wrong in the same way: one gap."""
+        return digest("gap", self.siem, self.atom_id, self.field_name, self.family)[:32]
+
+    @property
+    def family(self) -> str:
+        """``no_source`` and ``partial_population`` are one gap that grew or shrank."""
+        absent = {GapKind.NO_SOURCE, GapKind.PARTIAL_POPULATION}
+        return "absent" if self.gap_kind in absent else str(self.gap_kind)

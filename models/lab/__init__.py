@@ -1,0 +1,1 @@
+"""A made-up company and its Windows logs, from a seed."""

@@ -1,0 +1,340 @@
+"""Ports: what the stages ask of the outside world, in the domain's own terms.
+
+Every connector implements one of these; every connector of a kind passes one contract suite.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import pyarrow as pa
+
+from huntonce.models.case import Case, Determination
+from huntonce.models.detection import Detection
+from huntonce.models.entity import Entity
+from huntonce.models.finding import EventRef, Finding
+from huntonce.models.gap import Gap
+from huntonce.models.hunt import HuntRun
+from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.intel import AddCounts, IntelObject
+from huntonce.models.outbox import Channel, Message
+from huntonce.models.proposal import Proposal
+from huntonce.models.publication import Publication
+from huntonce.models.query import FieldWant, SearchResult, SiemCapabilities, SigmaSearch
+from huntonce.models.setaside import InputKind, SetAside
+from huntonce.models.transition import Transition
+from huntonce.models.windows import Window
+
+Clock = Callable[[], datetime]
+
+
+# ---------------------------------------------------------------- intel
+
+
+class IntelBatch(Protocol):
+    """One page or file of intel."""
+
+    @property
+    def objects(self) -> Sequence[IntelObject]:
+        """What passed the checks."""
+        ...
+
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """What did not."""
+        ...
+
+    @property
+    def cursor(self) -> str | None:
+        """Set on the last batch of a complete pull only: where the next one starts."""
+        ...
+
+
+class IntelSource(Protocol):
+    """Somewhere intel comes from."""
+
+    @property
+    def name(self) -> str:
+        """Registered name of the feed."""
+        ...
+
+    def pull(self, cursor: str | None) -> Iterator[IntelBatch]:
+        """Batches after a cursor (None = from the start), in the source's order.
+
+        Raises:
+            TransientError, TerminalError: The source could not be read; batches already yielded
+                stand, the cursor does not move.
+        """
+        ...
+
+
+class PublishAnswer(Protocol):
+    """What a destination said of one object."""
+
+    @property
+    def object_id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def outcome(self) -> str:
+        """``sent``, ``already_present`` or ``failed``."""
+        ...
+
+    @property
+    def why(self) -> str: ...
+
+
+class IntelDestination(Protocol):
+    """Somewhere our intel goes."""
+
+    @property
+    def name(self) -> str: ...
+
+    def publish(self, bodies: Sequence[str]) -> Sequence[PublishAnswer]:
+        """Send STIX objects (JSON texts); an answer for each, in their order.
+
+        Publishing the same version again answers ``already_present``.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- SIEM
+
+
+class Siem(Protocol):
+    """Somewhere telemetry can be searched."""
+
+    @property
+    def name(self) -> str: ...
+
+    def capabilities(self) -> SiemCapabilities: ...
+
+    def extent(self) -> Window | None:
+        """First to just after the last event held; None where it holds nothing."""
+        ...
+
+    def hosts(self) -> frozenset[str]:
+        """Every host that ever sent anything (short names, upper case)."""
+        ...
+
+    def inventory(self, window: Window) -> pa.Table:
+        """What arrived: ``INVENTORY_SCHEMA``."""
+        ...
+
+    def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
+        """How well fields are filled: ``FILL_SCHEMA``."""
+        ...
+
+    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
+        """Events that a Sigma detection matches.
+
+        Raises:
+            TerminalError: The query cannot be run on this SIEM as it is meant; never run in part.
+            TransientError: The SIEM did not answer.
+        """
+        ...
+
+    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
+        """Events that a Sigma rule (YAML) matches; errors as for ``search``."""
+        ...
+
+    def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
+        """Uid to the original event as JSON text, for those still held."""
+        ...
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+class TicketDesk(Protocol):
+    """Where gaps become tickets."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, key: str) -> str | None:
+        """Remote id of the ticket that carries an idempotency key."""
+        ...
+
+    def create(self, key: str, gap: Mapping[str, object]) -> str:
+        """Open a ticket that carries the key; returns its remote id."""
+        ...
+
+    def close(self, remote_id: str, comment: str) -> None: ...
+
+    def reopen(self, remote_id: str, comment: str) -> None: ...
+
+
+class CaseDesk(Protocol):
+    """Where evil becomes a case."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, key: str) -> str | None:
+        """Remote id of the case that carries an idempotency key."""
+        ...
+
+    def create(self, key: str, case: Mapping[str, object]) -> str:
+        """Open a case that carries the key; returns its remote id."""
+        ...
+
+    def closed(self) -> Mapping[str, tuple[Determination, str, datetime]]:
+        """Remote id to determination, note and time of the cases that IR has closed."""
+        ...
+
+    def close(self, remote_id: str, determination: Determination, note: str) -> None:
+        """Close it there (the built-in desk; others are closed by their own people)."""
+        ...
+
+
+class DetectionStore(Protocol):
+    """Where detections are kept as code, or deployed to run."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, key: str) -> str | None:
+        """Remote id of the deployed rule that carries a key (its rule id)."""
+        ...
+
+    def deploy(self, key: str, detection: Mapping[str, object]) -> str:
+        """Write or update the rule; returns its remote id. The same content twice is one rule."""
+        ...
+
+    def retire(self, remote_id: str) -> None: ...
+
+
+# ---------------------------------------------------------------- state
+
+
+E = TypeVar("E", bound=Entity)
+
+
+class Repository(Protocol[E]):
+    """The stored things of one kind. Every change of state is logged by the repository itself."""
+
+    def add(self, entity: E, *, actor: str, why: str) -> E:
+        """Store a new thing and give it its short id; if the key is known, the stored one as is.
+
+        Safe under parallel writers: the key is unique in the store, not looked up.
+        """
+        ...
+
+    def save(self, entity: E, *, actor: str, why: str) -> E:
+        """Replace the stored document of a thing that has an id; logs a transition if its state
+        changed.
+
+        Raises:
+            StateError: It is not stored, or was changed by someone else since it was read.
+            DomainError: Its state machine has no such step.
+        """
+        ...
+
+    def get(self, entity_id: str) -> E | None: ...
+
+    def by_key(self, key: str) -> E | None: ...
+
+    def list(self, *states: str) -> tuple[E, ...]:
+        """All, or those in the given states, in the order of their ids' numbers."""
+        ...
+
+
+class IntelRepository(Protocol):
+    """Intel objects, whole, every version, with where each came from."""
+
+    def add(self, objects: Iterable[IntelObject], *, feed: str, at: datetime) -> AddCounts:
+        """Store versions not yet held; the same version again only adds its feed."""
+        ...
+
+    def latest(self, *types: str) -> Iterator[IntelObject]:
+        """The newest version of each object, revoked ones left out; of the given types or all."""
+        ...
+
+    def get(self, object_id: str) -> IntelObject | None:
+        """The newest version."""
+        ...
+
+    def feeds(self, object_id: str) -> tuple[str, ...]:
+        """Feeds that delivered any version of it."""
+        ...
+
+    def cursor(self, feed: str) -> str | None: ...
+
+    def set_cursor(self, feed: str, cursor: str) -> None: ...
+
+
+class SetAsideRepository(Protocol):
+    """Refused input, kept to be looked at again."""
+
+    def add(self, items: Iterable[SetAside], *, at: datetime) -> int:
+        """Record; the same refusal twice is one row. Returns how many were new."""
+        ...
+
+    def list(self, kind: InputKind | None = None) -> tuple[SetAside, ...]: ...
+
+
+class Outbox(Protocol):
+    """What is to leave."""
+
+    def put(self, message: Message, *, at: datetime) -> bool:
+        """Write it down; False where the key is already there."""
+        ...
+
+    def claim(self, channel: Channel | None, *, at: datetime, stale_after: float) -> Message | None:
+        """Take the oldest message that is pending, or claimed longer ago than ``stale_after``
+        seconds (its sender died); None where there is nothing to do. Commits by itself.
+        """
+        ...
+
+    def done(self, key: str, *, remote_id: str, at: datetime) -> None: ...
+
+    def failed(self, key: str, *, error: str, again: bool, at: datetime) -> None:
+        """Record a failure; ``again`` puts it back to pending."""
+        ...
+
+    def list(self, *states: str) -> tuple[Message, ...]: ...
+
+
+class Log(Protocol):
+    """The transition log."""
+
+    def rows(self) -> tuple[Transition, ...]:
+        """The whole chain in order."""
+        ...
+
+    def verify(self) -> int | None:
+        """Seq of the first row whose hash or link is wrong; None where the chain holds."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over the store; leaving the block without ``commit`` rolls back."""
+
+    intel: IntelRepository
+    set_aside: SetAsideRepository
+    hypotheses: Repository[Hypothesis]
+    hunts: Repository[HuntRun]
+    gaps: Repository[Gap]
+    findings: Repository[Finding]
+    detections: Repository[Detection]
+    cases: Repository[Case]
+    proposals: Repository[Proposal]
+    publications: Repository[Publication]
+    outbox: Outbox
+    log: Log
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def commit(self) -> None: ...
+
+
+OpenUnit = Callable[[], UnitOfWork]

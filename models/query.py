@@ -1,0 +1,107 @@
+"""What a hunt asks of a SIEM, and the tables that come back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+EVENT_COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
+    ("uid", pa.string()),
+    ("time", TIME),
+    ("host", pa.string()),
+    ("channel", pa.string()),
+    ("event_id", pa.int64()),
+    ("record_id", pa.int64()),
+)
+"""Columns that every search result starts with; the projected fields follow, all strings."""
+
+INVENTORY_SCHEMA = pa.schema(
+    [
+        ("host", pa.string()),
+        ("channel", pa.string()),
+        ("event_id", pa.int64()),
+        ("hour", TIME),
+        ("events", pa.int64()),
+        ("first", TIME),
+        ("last", TIME),
+    ]
+)
+"""One row a host, channel, event id and clock hour with events."""
+
+FILL_SCHEMA = pa.schema(
+    [
+        ("host", pa.string()),
+        ("channel", pa.string()),
+        ("event_id", pa.int64()),
+        ("field", pa.string()),
+        ("filled", pa.int64()),
+        ("events", pa.int64()),
+    ]
+)
+"""One row a host, channel, event id and wanted field: events in which it is not empty, of all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldWant:
+    """Fields whose fill is asked for, on the events of one channel and id."""
+
+    channel: str
+    event_id: int
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigmaSearch:
+    """A search written as Sigma, so that it means the same on every SIEM.
+
+    Attributes:
+        name: What the check is called in reports.
+        logsource: Sigma log source: category, product, service.
+        detection: Sigma detection section: named selections and ``condition``.
+        fields: Event fields to project, by the names Sigma rules use for that log source.
+        limit: Most rows to return; a result that was cut says so.
+    """
+
+    name: str
+    logsource: Mapping[str, str]
+    detection: Mapping[str, object]
+    fields: tuple[str, ...] = ()
+    limit: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """Rows and how they were got.
+
+    Attributes:
+        table: ``EVENT_COLUMNS``, then one string column a projected field, sorted by time, uid.
+        queries: Text as sent.
+        absent_fields: Fields the rule names which no event of that log source has.
+        absent_source: True where the SIEM holds no event of that log source at all in the
+            window: nothing was searched, and nothing can be concluded from the empty table.
+        truncated: More rows matched than ``limit``.
+    """
+
+    table: pa.Table
+    queries: tuple[str, ...]
+    absent_fields: tuple[str, ...] = ()
+    absent_source: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiemCapabilities:
+    """What a SIEM connector can do.
+
+    Attributes:
+        query_language: Name of the language that queries are sent in.
+        max_window_days: Longest window of one search; None for any.
+        scheduled_rules: Deployed rules run there by themselves.
+    """
+
+    query_language: str
+    max_window_days: int | None = None
+    aggregation: bool = True
+    scheduled_rules: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)

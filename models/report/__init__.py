@@ -1,0 +1,1 @@
+"""What people read: views of the programme as HTML and text."""

@@ -1,0 +1,1 @@
+"""The use cases: each stage a function over ports and values."""

@@ -1,0 +1,1 @@
+"""The store: SQLAlchemy tables, unit of work, migrations."""
