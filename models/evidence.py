@@ -28,8 +28,11 @@ class Atom:
         where: Sigma detection (named selections and a condition) that narrows the events of
             those ids to this trace; empty where the id says it all.
         siblings: Ids whose arrival on this channel proves the source is on although this trace
-            did not occur: the other events of the same audit subcategory, or of an all-or-nothing
-            channel. Empty where nothing proves it (Sysmon include rules).
+            did not occur: the events of the same audit subcategory, or of an all-or-nothing
+            channel, or the same id without ``where``. Empty where nothing proves it (Sysmon
+            include rules).
+        source: Id of the switch that turns it on; atoms of one source share a gap.
+        primary: Its absence is worth a ticket. Others are only alternatives to a primary one.
     """
 
     id: str
@@ -40,6 +43,8 @@ class Atom:
     fields: tuple[str, ...] = ()
     where: Mapping[str, object] = field(default_factory=dict)
     siblings: tuple[int, ...] = ()
+    source: str
+    primary: bool = False
     off_by_default: bool = False
     remedy: Remedy
 

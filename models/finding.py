@@ -27,6 +27,7 @@ class EventRef:
         uid: The lake's id of the event (content-derived), or the SIEM's document id.
         record_id: Windows EventRecordID, where the source kept it.
         time: Corrected UTC.
+        role: What it shows in a finding: registration, tool, trace, logon, run, deletion.
     """
 
     uid: str
@@ -35,6 +36,7 @@ class EventRef:
     event_id: int
     record_id: int | None
     time: datetime
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Observable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A cluster of events with a reason.
+    r"""A cluster of events with a reason.
 
     Attributes:
         entity: What the cluster is about ("\\Updater\\Sync").

@@ -72,7 +72,8 @@ class Gap:
 
     Attributes:
         gap_kind: What is wrong.
-        atom_id, atom_label: The trace concerned ("security/4698", "Security 4698").
+        source: Id of the switch that is off ("security/other-object-access").
+        atom_id, atom_label: The trace it shows in ("security/4698", "Security 4698").
         field_name: The empty field, for ``missing_field``.
         hosts: Where; all of them, sorted. The set may change, the gap stays the same one.
         population: Hosts in scope when it was last measured.
@@ -80,10 +81,13 @@ class Gap:
         reason: Why it matters, in words.
         unlocks: Keys (fingerprints) of the hypotheses that wait on it or are weakened by it.
         passes: Consecutive passing probes so far.
+        measured_to: End of the telemetry (ISO) that the last probe saw; the same telemetry looked
+            at twice is one probe.
     """
 
     id: str = ""
     gap_kind: GapKind
+    source: str
     atom_id: str
     atom_label: str
     field_name: str = ""
@@ -98,6 +102,7 @@ class Gap:
     owner: str = ""
     state: GapState = GapState.SURFACED
     passes: int = 0
+    measured_to: str = ""
     ticket: str = ""
 
     @property
@@ -107,8 +112,8 @@ class Gap:
 
     @property
     def key(self) -> str:
-        """The same trace (and field) of the same SIEM, wrong in the same way: one gap."""
-        return digest("gap", self.siem, self.atom_id, self.field_name, self.family)[:32]
+        """The same source (and field) of the same SIEM, wrong in the same way: one gap."""
+        return digest("gap", self.siem, self.source, self.field_name, self.family)[:32]
 
     @property
     def family(self) -> str:

@@ -27,13 +27,16 @@ class Check:
         query: The text the SIEM was given.
         events: Rows that came back.
         executed: False where the SIEM could not or would not run it.
-        why: The reason, where it was not executed.
+        complete: False where an error or a limit left events unseen; such a check rules nothing
+            out.
+        why: The reason, where it was not executed or not complete.
     """
 
     name: str
     query: str
     events: int
     executed: bool = True
+    complete: bool = True
     why: str = ""
 
 
@@ -77,4 +80,5 @@ class HuntRun:
     @property
     def key(self) -> str:
         """One run a hypothesis, window, SIEM and start."""
-        return f"{self.hypothesis_key}|{self.siem}|{self.start:%FT%T}|{self.end:%FT%T}|{self.started_at.isoformat()}"
+        span = f"{self.start.isoformat()}|{self.end.isoformat()}"
+        return f"{self.hypothesis_key}|{self.siem}|{span}|{self.started_at.isoformat()}"

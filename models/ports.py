@@ -223,8 +223,9 @@ class Repository(Protocol[E]):
         ...
 
     def save(self, entity: E, *, actor: str, why: str) -> E:
-        """Replace the stored document of a thing that has an id; logs a transition if its state
-        changed.
+        """Replace the stored document of a thing that has an id.
+
+        A change of state is logged as a transition.
 
         Raises:
             StateError: It is not stored, or was changed by someone else since it was read.
@@ -283,8 +284,10 @@ class Outbox(Protocol):
         ...
 
     def claim(self, channel: Channel | None, *, at: datetime, stale_after: float) -> Message | None:
-        """Take the oldest message that is pending, or claimed longer ago than ``stale_after``
-        seconds (its sender died); None where there is nothing to do. Commits by itself.
+        """Take the oldest message that waits; None where there is nothing to do.
+
+        A message claimed longer ago than ``stale_after`` seconds waits again: its sender died.
+        Commits by itself.
         """
         ...
 

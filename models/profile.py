@@ -55,7 +55,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What Huntonce is told of the organisation.
+    r"""What Huntonce is told of the organisation.
 
     Account patterns are ``fnmatch`` patterns on DOMAIN\\name or bare names, any case.
 
@@ -86,7 +86,7 @@ class Profile:
 
 
 def matches_account(account: str, patterns: tuple[str, ...]) -> bool:
-    """Whether DOMAIN\\name (or a bare name) is one of the patterns, any case."""
+    r"""Whether DOMAIN\\name (or a bare name) is one of the patterns, any case."""
     full = account.casefold()
     bare = full.rsplit("\\", 1)[-1]
     return any(fnmatchcase(full, p.casefold()) or fnmatchcase(bare, p.casefold()) for p in patterns)

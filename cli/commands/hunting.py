@@ -1,0 +1,295 @@
+"""``huntonce hypotheses``, ``hunt`` and ``hunts``: from what intel claims to what was seen."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from huntonce.cli.output import FAILED, cell, clean, table
+from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
+
+if TYPE_CHECKING:
+    from huntonce.models.finding import Finding
+    from huntonce.models.gap import Gap
+    from huntonce.models.hypothesis import Hypothesis
+    from huntonce.models.ledger import LedgerAnswer
+    from huntonce.models.stages.hypothesise import Hypothesised
+    from huntonce.models.stages.kit import Kit
+    from huntonce.models.stages.settle import Settled
+    from huntonce.models.windows import Window
+
+hypotheses = typer.Typer(help="What intel makes us suspect.", invoke_without_command=True)
+hunts = typer.Typer(help="Hunt definitions.", invoke_without_command=True)
+
+
+@hypotheses.callback()
+def list_hypotheses(
+    context: typer.Context,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(help="Most rows to show.")] = 30,
+) -> None:
+    """List hypotheses, most urgent first; ``derive`` makes them from the stored intel."""
+    if context.invoked_subcommand:
+        return
+    from huntonce.cli import views
+
+    with session(home, as_json=as_json) as (opened, output):
+        with opened.store.unit() as unit:
+            stored = unit.hypotheses.list()
+        if not stored:
+            derived = _derive(opened.kit())
+            stored = derived.hypotheses
+        ranked = sorted(stored, key=lambda h: (-h.priority, h.technique_id))
+        output.answer(
+            {"hypotheses": [views.hypothesis(h) for h in ranked]},
+            lambda console: _show_hypotheses(console, ranked, limit),
+        )
+
+
+def _derive(kit: "Kit") -> "Hypothesised":
+    from huntonce.connectors.intel.author import identity_id
+    from huntonce.models.stages.hypothesise import hypothesise
+
+    return hypothesise(kit, own_identity=identity_id(kit.profile.name))
+
+
+@hypotheses.command("derive")
+def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Derive hypotheses from the stored intel and merge them with those that are known."""
+    from huntonce.cli import views
+
+    with session(home, as_json=as_json, writes=True) as (opened, output):
+        made = _derive(opened.kit())
+
+        def show(console: Console) -> None:
+            console.print(
+                f"{made.claims} claims of intel give {len(made.hypotheses)} hypotheses, "
+                f"{len(made.new)} of them new"
+            )
+            if made.unplaced or made.elsewhere:
+                console.print(
+                    f"{len(made.unplaced)} claims could not be placed, {len(made.elsewhere)} "
+                    "techniques are about platforms that are not ours (--json has them)"
+                )
+            _show_hypotheses(console, made.hypotheses, 30)
+
+        output.answer(
+            {
+                "claims": made.claims,
+                "new": list(made.new),
+                "hypotheses": [views.hypothesis(h) for h in made.hypotheses],
+                "unplaced": [
+                    {"object": u.object_id, "claim": u.claim, "technique": u.technique, "why": u.why}
+                    for u in made.unplaced
+                ],
+                "elsewhere": [{"technique": t, "why": why} for t, why in made.elsewhere],
+            },
+            show,
+        )
+
+
+def _show_hypotheses(console: Console, ranked: "tuple[Hypothesis, ...] | list[Hypothesis]", limit: int) -> None:
+    if not ranked:
+        console.print("No hypotheses. Load intel with: huntonce intel load FILE...")
+        return
+    rows = [
+        (
+            h.id,
+            f"{h.priority:.2f}",
+            h.technique_id,
+            cell(h.verdict.value if h.verdict else h.state.value),
+            cell(h.statement, limit=320),
+        )
+        for h in ranked[:limit]
+    ]
+    console.print(table(("id", "priority", "technique", "state", "statement"), rows))
+    if len(ranked) > limit:
+        console.print(f"... and {len(ranked) - limit} more (--limit)")
+
+
+def parse_time(text: str) -> datetime:
+    """A moment from ISO text; a date alone is its midnight, no zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a date such as 2026-11-02") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def hunt(
+    target: Annotated[str, typer.Argument(help="Technique (T1053.005), hypothesis (H-1) or hunt.")],
+    home: HomeOption = DEFAULT_HOME,
+    since: Annotated[str, typer.Option(help="Start, UTC; default: all that is held.")] = "",
+    until: Annotated[str, typer.Option(help="End, UTC.")] = "",
+    siem: SiemOption = "lake",
+    as_json: JsonOption = False,
+) -> None:
+    """Hunt for one behaviour now: what can be seen, what was found, and what comes of it."""
+    from huntonce.cli import views
+    from huntonce.models.stages.operate import carry_out, find_target
+
+    with session(home, as_json=as_json, writes=True) as (opened, output):
+        kit = opened.kit(siem)
+        window = window_of(kit, since, until)
+        hypothesis = find_target(kit, target)
+        answer, settled = carry_out(kit, hypothesis, window)
+        output.answer(
+            views.hunt(answer, settled), lambda console: show_hunt(console, answer, settled)
+        )
+
+
+def window_of(kit: "Kit", since: str, until: str) -> "Window":
+    """The window asked for, the SIEM's whole extent where it was not."""
+    from huntonce.models.stages.operate import default_window
+    from huntonce.models.windows import Window
+
+    if since and until:
+        return Window(parse_time(since), parse_time(until))
+    extent = default_window(kit)
+    return Window(
+        parse_time(since) if since else extent.start, parse_time(until) if until else extent.end
+    )
+
+
+def show_hunt(console: Console, answer: "LedgerAnswer", settled: "Settled") -> None:
+    """A hunt on one screen."""
+    run, hypothesis = settled.run, settled.hypothesis
+    console.print(
+        Text(f"{hypothesis.technique_id} {hypothesis.technique_name}", style="bold"),
+        Text(f"  {run.id}, {hypothesis.id}, {run.siem}", style="dim"),
+    )
+    console.print(Text(clean(hypothesis.statement)))
+    console.print()
+    if run.power is not None:
+        console.print(Text(f"Seen     {run.power.words}"))
+    verdict = run.verdict.value if run.verdict else ""
+    console.print(Text("Verdict  "), cell(verdict), Text(f": {clean(run.why)}"), sep="")
+    console.print(Text(f"Ledger   {answer.answer.value}: {answer.why}", style="dim"))
+    _show_findings(console, settled.findings)
+    show_gaps(console, settled.gaps)
+    _show_promoted(console, settled)
+    ids = [finding.id for finding in settled.findings] or [run.id]
+    console.print(
+        Text(f"\nEvents and queries as sent: huntonce show {ids[0]} | huntonce show {run.id}", "dim")
+    )
+
+
+def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+    if not findings:
+        return
+    console.print()
+    for finding in findings:
+        head = Text.assemble(
+            (f"{finding.id} ", "bold"),
+            cell(finding.disposition.value),
+            f" {finding.score:.2f}  {clean(finding.title)}",
+        )
+        body = Text(f"on {', '.join(finding.hosts[:8])}; {len(finding.events)} events, ")
+        body.append(f"{finding.first:%Y-%m-%d %H:%M} .. {finding.last:%H:%M} UTC\n")
+        command = finding.details.get("action") or finding.details.get("tool", "")
+        if command:
+            body.append(f"runs {clean(command, 240)}\n")
+        for item in finding.terms:
+            body.append(f"  {item.value:+.2f} {item.name}: {clean(item.why, 200)}\n")
+        body.rstrip()
+        console.print(Panel(body, title=head, title_align="left", padding=(0, 1)))
+
+
+def show_gaps(console: Console, gaps: "tuple[Gap, ...] | list[Gap]") -> None:
+    """Gaps, each with the command that mends it."""
+    if not gaps:
+        return
+    console.print()
+    for gap in gaps:
+        head = Text.assemble((f"{gap.id} ", "bold yellow"), clean(gap.reason, 400))
+        if gap.ticket:
+            head.append(f" [{gap.ticket}]", style="dim")
+        console.print(head)
+        if gap.remedy.commands:
+            console.print(Text(f"      fix: {gap.remedy.commands[0]}", style="cyan"))
+
+
+def _show_promoted(console: Console, settled: "Settled") -> None:
+    if settled.detections or settled.cases or settled.not_automated:
+        console.print()
+    for detection in settled.detections:
+        console.print(Text.assemble((f"{detection.id} ", "bold"), f"detection {clean(detection.title)}"))
+        certificate = detection.certificate
+        if certificate:
+            low, high = certificate.interval
+            console.print(
+                Text(
+                    f"      {detection.state.value}: fires on {certificate.fired} of "
+                    f"{certificate.expected} events, {certificate.benign_hits} false among "
+                    f"{certificate.benign_events} usual ones, "
+                    f"{certificate.alerts_a_day:.2f} alerts a day [{low:.2f} to {high:.2f}]"
+                )
+            )
+    for reason in settled.not_automated:
+        console.print(Text(f"not automated: {clean(reason, 400)}", style="yellow"))
+    for case in settled.cases:
+        console.print(
+            Text.assemble((f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}")
+        )
+
+
+@hunts.callback()
+def list_hunts(
+    context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+) -> None:
+    """List the hunt definitions at hand."""
+    if context.invoked_subcommand:
+        return
+    with session(home, as_json=as_json) as (opened, output):
+        library = opened.library
+
+        def show(console: Console) -> None:
+            rows = [(h.name, ", ".join(h.techniques), h.version, h.title) for h in library.hunts]
+            console.print(table(("name", "techniques", "version", "title"), rows))
+            for item in library.set_aside:
+                console.print(Text(f"{item.source}, {item.place}: {item.reason}", style="yellow"))
+
+        output.answer(
+            {
+                "hunts": [
+                    {
+                        "name": h.name,
+                        "title": h.title,
+                        "techniques": list(h.techniques),
+                        "version": h.version,
+                        "searches": [search.name for search in h.searches],
+                        "analytics": [spec.name for spec in h.analytics],
+                        "detections": [template.title for template in h.detections],
+                    }
+                    for h in library.hunts
+                ]
+            },
+            show,
+        )
+
+
+@hunts.command("check")
+def check(
+    path: Annotated[Path, typer.Argument(help="A hunt definition (YAML).")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a hunt definition; says where and what is wrong."""
+    from huntonce.models.content import check_hunt
+    from huntonce.models.errors import DomainError
+
+    with session(home, as_json=as_json) as (_, output):
+        try:
+            definition = check_hunt(path)
+        except DomainError as error:
+            output.problem(str(error))
+            raise typer.Exit(FAILED) from None
+        output.answer(
+            {"name": definition.name, "sound": True},
+            lambda console: console.print(f"{definition.name}: sound"),
+        )

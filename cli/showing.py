@@ -1,0 +1,92 @@
+"""What ``huntonce show`` says of one thing."""
+
+from typing import TYPE_CHECKING, Any
+
+from huntonce.cli import views
+from huntonce.models.errors import DomainError
+
+if TYPE_CHECKING:
+    from huntonce.flows.bootstrap import Home
+    from huntonce.models.finding import EventRef
+
+Described = tuple[dict[str, Any], str, "tuple[EventRef, ...]"]
+
+
+def describe(home: "Home", item: str) -> Described:
+    """The document of one thing, its rule text where it has one, and its events.
+
+    Raises:
+        DomainError: Nothing has that id.
+    """
+    prefix = item.split("-", 1)[0]
+    describers = {"F": _finding, "GAP": _gap, "D": _detection, "CASE": _case, "H": _hypothesis,
+                  "HUNT": _hunt}  # fmt: skip
+    describer = describers.get(prefix)
+    found = describer(home, item) if describer else None
+    if found is None:
+        raise DomainError(f"nothing has the id {item!r}", hint="ids look like F-1, GAP-2, HUNT-3")
+    return found
+
+
+def _finding(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.findings.get(item)
+    if value is None:
+        return None
+    document = views.finding(value)
+    originals = home.siem().originals(value.events)
+    document["originals"] = {uid: originals[uid] for uid in sorted(originals)}
+    return document, "", value.events
+
+
+def _gap(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.gaps.get(item)
+    return (views.gap(value), "", ()) if value is not None else None
+
+
+def _detection(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.detections.get(item)
+    if value is None:
+        return None
+    fixtures = value.certificate.fixtures if value.certificate else ()
+    return views.detection(value, whole=True), value.rule, fixtures
+
+
+def _case(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.cases.get(item)
+    return (views.case(value), "", value.events) if value is not None else None
+
+
+def _hypothesis(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.hypotheses.get(item)
+    return (views.hypothesis(value), "", ()) if value is not None else None
+
+
+def _hunt(home: "Home", item: str) -> Described | None:
+    with home.store.unit() as unit:
+        value = unit.hunts.get(item)
+    if value is None:
+        return None
+    document = {
+        "id": value.id,
+        "hypothesis": value.hypothesis_id,
+        "technique": value.technique_id,
+        "siem": value.siem,
+        "window": [value.start.isoformat(), value.end.isoformat()],
+        "state": value.state.value,
+        "ledger": value.ledger,
+        "verdict": value.verdict.value if value.verdict else None,
+        "why": value.why,
+        "power": views.power(value.power),
+        "findings": list(value.finding_ids),
+        "gaps": list(value.gap_ids),
+        "detections": list(value.detection_ids),
+        "cases": list(value.case_ids),
+        "outcomes": list(value.outcomes),
+        "queries": [views.check(check) for check in value.checks],
+    }
+    return document, "", ()

@@ -1,0 +1,243 @@
+"""Domain values as JSON-able dictionaries, with the keys that scripts may rely on."""
+
+from typing import Any
+
+from huntonce.models.case import Case
+from huntonce.models.detection import Detection
+from huntonce.models.finding import EventRef, Finding
+from huntonce.models.gap import Gap
+from huntonce.models.hunt import Check
+from huntonce.models.hypothesis import Hypothesis, Term
+from huntonce.models.ledger import LedgerAnswer
+from huntonce.models.publication import Publication
+from huntonce.models.stages.settle import Settled
+from huntonce.models.visibility import Power
+
+View = dict[str, Any]
+
+
+def term(value: Term) -> View:
+    """One addend of a score."""
+    return {"name": value.name, "value": round(value.value, 4), "why": value.why}
+
+
+def hypothesis(value: Hypothesis) -> View:
+    """A hypothesis."""
+    return {
+        "id": value.id,
+        "statement": value.statement,
+        "technique": value.technique_id,
+        "technique_name": value.technique_name,
+        "scope": value.scope,
+        "priority": round(value.priority, 4),
+        "terms": [term(item) for item in value.terms],
+        "state": value.state.value,
+        "verdict": value.verdict.value if value.verdict else None,
+        "actors": list(value.actors),
+        "hunted": [list(pair) for pair in value.hunted],
+        "fingerprint": value.key,
+        "sources": [
+            {
+                "id": source.object_id,
+                "type": source.object_type,
+                "name": source.name,
+                "feed": source.feed,
+                "tlp": source.tlp.value,
+                "modified": source.modified.isoformat(),
+            }
+            for source in value.sources
+        ],
+    }
+
+
+def power(value: Power | None) -> View:
+    """A power statement."""
+    if value is None:
+        return {}
+    return {
+        "value": round(value.value, 4),
+        "words": value.words,
+        "hosts_in_scope": value.population,
+        "hosts_seen": value.seen,
+        "hours": value.hours,
+        "weakest": value.weakest,
+        "blind": list(value.blind),
+        "groups": [
+            {
+                "name": group.name,
+                "required": group.required,
+                "value": round(group.value, 4),
+                "hosts": group.hosts,
+                "atoms": list(group.atoms),
+            }
+            for group in value.groups
+        ],
+    }
+
+
+def event(ref: EventRef) -> View:
+    """A pointer to an event."""
+    return {
+        "host": ref.host,
+        "channel": ref.channel,
+        "event_id": ref.event_id,
+        "record_id": ref.record_id,
+        "time": ref.time.isoformat(),
+        "shows": ref.role,
+        "uid": ref.uid,
+    }
+
+
+def finding(value: Finding) -> View:
+    """A finding with its events."""
+    return {
+        "id": value.id,
+        "title": value.title,
+        "reason": value.reason,
+        "score": value.score,
+        "terms": [term(item) for item in value.terms],
+        "disposition": value.disposition.value,
+        "entity": value.entity,
+        "hosts": list(value.hosts),
+        "accounts": list(value.accounts),
+        "first": value.first.isoformat(),
+        "last": value.last.isoformat(),
+        "details": dict(value.details),
+        "observables": [{"type": o.type, "value": o.value} for o in value.observables],
+        "events": [event(ref) for ref in value.events],
+    }
+
+
+def gap(value: Gap) -> View:
+    """A gap with its remedy."""
+    return {
+        "id": value.id,
+        "kind": value.gap_kind.value,
+        "atom": value.atom_id,
+        "label": value.atom_label,
+        "source": value.source,
+        "field": value.field_name,
+        "siem": value.siem,
+        "state": value.state.value,
+        "severity": value.severity,
+        "hosts": list(value.hosts),
+        "population": value.population,
+        "reason": value.reason,
+        "remedy": {"text": value.remedy.text, "commands": list(value.remedy.commands)},
+        "unlocks": list(value.unlocks),
+        "owner": value.owner,
+        "ticket": value.ticket,
+    }
+
+
+def detection(value: Detection, *, whole: bool = False) -> View:
+    """A detection; with the rule's text where it is asked for whole."""
+    certificate = value.certificate
+    view: View = {
+        "id": value.id,
+        "rule_id": value.rule_id,
+        "title": value.title,
+        "techniques": list(value.technique_ids),
+        "level": value.level,
+        "state": value.state.value,
+        "healthy": value.healthy,
+        "hunt": value.hunt_name,
+        "deployments": [
+            {"siem": d.siem, "desired": d.desired, "observed": d.observed}
+            for d in value.deployments
+        ],
+        "certificate": {
+            "holds": certificate.holds,
+            "faults": list(certificate.faults),
+            "fired": certificate.fired,
+            "expected": certificate.expected,
+            "benign_hits": certificate.benign_hits,
+            "benign_events": certificate.benign_events,
+            "days": round(certificate.days, 2),
+            "alerts_a_day": round(certificate.alerts_a_day, 4),
+            "interval": [round(bound, 4) for bound in certificate.interval],
+            "branches": dict(certificate.branches),
+            "rule_sha256": certificate.rule_sha256,
+        }
+        if certificate
+        else None,
+    }
+    if whole:
+        view["rule"] = value.rule
+    return view
+
+
+def case(value: Case) -> View:
+    """A case with its evidence."""
+    return {
+        "id": value.id,
+        "title": value.title,
+        "state": value.state.value,
+        "determination": value.determination.value if value.determination else None,
+        "note": value.note,
+        "severity": value.severity,
+        "tlp": value.tlp.value,
+        "desk": value.desk,
+        "remote_id": value.remote_id,
+        "techniques": list(value.technique_ids),
+        "findings": list(value.finding_ids),
+        "hosts": list(value.hosts),
+        "accounts": list(value.accounts),
+        "observables": [{"type": o.type, "value": o.value} for o in value.observables],
+        "events": [event(ref) for ref in value.events],
+        "summary": value.summary,
+    }
+
+
+def publication(value: Publication) -> View:
+    """One object on its way out."""
+    return {
+        "id": value.id,
+        "destination": value.destination,
+        "object": value.object_id,
+        "type": value.object_type,
+        "name": value.name,
+        "version": value.version,
+        "tlp": value.tlp.value,
+        "state": value.state.value,
+        "why": value.why,
+        "subject": value.subject,
+    }
+
+
+def hunt(answer: LedgerAnswer, settled: Settled) -> View:
+    """A concluded hunt, as ``huntonce hunt --json`` answers."""
+    run = settled.run
+    detections = [detection(item) for item in settled.detections]
+    cases = [case(item) for item in settled.cases]
+    return {
+        "id": run.id,
+        "hypothesis": hypothesis(settled.hypothesis),
+        "ledger": answer.answer.value,
+        "ledger_why": answer.why,
+        "unseen": [[w.start.isoformat(), w.end.isoformat()] for w in answer.windows],
+        "verdict": run.verdict.value if run.verdict else None,
+        "why": run.why,
+        "window": [run.start.isoformat(), run.end.isoformat()],
+        "power": power(run.power),
+        "findings": [finding(item) for item in settled.findings],
+        "gaps": [gap(item) for item in settled.gaps],
+        "detection": detections[0] if detections else None,
+        "detections": detections,
+        "case": cases[0] if cases else None,
+        "outcomes": list(run.outcomes),
+        "not_automated": list(settled.not_automated),
+        "queries": [check(item) for item in run.checks],
+    }
+
+
+def check(value: Check) -> View:
+    """One query as sent."""
+    return {
+        "name": value.name,
+        "query": value.query,
+        "events": value.events,
+        "executed": value.executed,
+        "complete": value.complete,
+        "why": value.why,
+    }

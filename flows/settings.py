@@ -1,0 +1,249 @@
+"""Settings: one tree, from huntonce.toml in the home and the environment (HUNTONCE_...).
+
+The environment wins over the file; nested names are joined by two underscores, for example
+``HUNTONCE_POLICY__POWER_FLOOR=0.9``. Nothing else in Huntonce reads the environment.
+"""
+
+import csv
+import tomllib
+from datetime import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+from huntonce.models.errors import ConfigError, DomainError
+from huntonce.models.profile import Asset, ChangeWindow, Profile
+from huntonce.models.stages.kit import Policy
+from huntonce.models.tlp import Tlp
+
+FILE = "huntonce.toml"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Approval = Literal["ask", "auto"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChangeWindowSettings(_Part):
+    """A weekly span in which changes are expected."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        min_length=1, description="Weekdays on which it starts."
+    )
+    start: time = Field(description="Local wall time it starts.")
+    end: time = Field(description="Local wall time it ends; before the start: past midnight.")
+    zone: str = Field("UTC", description="IANA time zone.")
+
+
+class OrganisationSettings(_Part):
+    """Who we are: decides which intel matters and what is normal."""
+
+    name: str = Field("our organisation", description="Name on reports and published intel.")
+    sectors: list[str] = Field([], description="STIX industry sectors, for example manufacturing.")
+    regions: list[str] = Field([], description="Countries or regions that we operate in.")
+    platforms: list[str] = Field(["windows"], description="ATT&CK platforms that we run.")
+    technologies: list[str] = Field([], description="Products that we run.")
+    assets: Path | None = Field(
+        None, description="CSV with host,ip,role,platform: the hosts that should send telemetry."
+    )
+    change_windows: list[ChangeWindowSettings] = Field([], description="When changes are expected.")
+    privileged_accounts: list[str] = Field(
+        [], description="Accounts that administer hosts; * and ? are wildcards."
+    )
+    task_authors: list[str] = Field(
+        [], description="Accounts whose business it is to create scheduled tasks."
+    )
+    internal_names: list[str] = Field(
+        [], description="Host, domain and project names that must not leave."
+    )
+    internal_networks: list[str] = Field([], description="Networks (CIDR) that must not leave.")
+    gap_owner: str = Field("", description="Who owns new visibility gaps.")
+
+
+class PolicySettings(_Part):
+    """What was decided beforehand."""
+
+    power_floor: float = Field(0.8, ge=0, le=1, description="Least power for 'ruled out'.")
+    default_tlp: Tlp = Field(Tlp.AMBER, description="Marking of intel that carries none.")
+    gap_passes: int = Field(2, ge=1, description="Consecutive passing probes that close a gap.")
+    rule_author: str = Field("Huntonce", description="Author of promoted Sigma rules.")
+    deploy: Approval = Field("auto", description="Detections to the lake: ask or auto.")
+    open_ticket: Approval = Field("auto", description="Gap tickets: ask or auto.")
+    open_case: Approval = Field("auto", description="IR cases: ask or auto.")
+    publish: Approval = Field("ask", description="Intel to a TAXII destination: ask or auto.")
+
+
+class TaxiiSettings(_Part):
+    """A TAXII 2.1 collection that intel is pulled from."""
+
+    url: str = Field(description="Address of the collection.")
+    username: str = Field("", description="For basic authentication.")
+    password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
+    page_size: int = Field(500, ge=1, le=10_000, description="Objects asked for at a time.")
+
+
+class DestinationSettings(_Part):
+    """A TAXII 2.1 collection that our intel goes to."""
+
+    url: str = Field(description="Address of the collection.")
+    username: str = Field("", description="For basic authentication.")
+    password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
+    max_tlp: Tlp = Field(description="The most closed marking that may go there; no default.")
+
+
+class StoreSettings(_Part):
+    """Where the state is kept."""
+
+    url: SecretStr = Field(
+        SecretStr(""), description="SQLAlchemy address; empty: SQLite in the home."
+    )
+
+
+class TaxiiServerSettings(_Part):
+    """Our own TAXII 2.1 server (huntonce taxii serve)."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(6100, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
+    username: str = Field("", description="User with read and write rights.")
+    password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+
+class Settings(BaseSettings):
+    """All of Huntonce's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HUNTONCE_", env_nested_delimiter="__", extra="forbid"
+    )
+
+    organisation: OrganisationSettings = OrganisationSettings()
+    policy: PolicySettings = PolicySettings()
+    store: StoreSettings = StoreSettings()
+    intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
+    publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
+    taxii: TaxiiServerSettings = TaxiiServerSettings()
+    content: list[Path] = Field(
+        [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
+    )
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what the file gave."""
+        return env_settings, init_settings
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of a home.
+
+    Raises:
+        ConfigError: The file is not TOML, or a setting is wrong; says which.
+    """
+    path = home / FILE
+    document: dict[str, Any] = {}
+    if path.exists():
+        try:
+            document = tomllib.loads(path.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}", hint="mend the file, it is TOML") from error
+    try:
+        return Settings(**document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{path}: {place}: {first['msg']}", hint="huntonce init writes a commented example"
+        ) from error
+
+
+def profile_of(settings: Settings, home: Path) -> Profile:
+    """The organisation's profile, with its asset list read.
+
+    Raises:
+        ConfigError: A change window or the asset list is wrong.
+    """
+    part = settings.organisation
+    try:
+        windows = tuple(
+            ChangeWindow(
+                days=tuple(DAYS.index(day) for day in window.days),
+                start=window.start,
+                end=window.end,
+                zone=window.zone,
+            )
+            for window in part.change_windows
+        )
+    except DomainError as error:
+        raise ConfigError(f"organisation.change_windows: {error}") from error
+    return Profile(
+        name=part.name,
+        sectors=tuple(part.sectors),
+        regions=tuple(part.regions),
+        platforms=tuple(platform.casefold() for platform in part.platforms),
+        technologies=tuple(part.technologies),
+        change_windows=windows,
+        privileged_accounts=tuple(part.privileged_accounts),
+        task_authors=tuple(part.task_authors),
+        internal_names=tuple(part.internal_names),
+        internal_networks=tuple(part.internal_networks),
+        assets=read_assets(home / part.assets) if part.assets else (),
+        gap_owner=part.gap_owner,
+    )
+
+
+def read_assets(path: Path) -> tuple[Asset, ...]:
+    """Assets of a CSV file with the columns host, ip, role, platform (all but host optional).
+
+    Raises:
+        ConfigError: The file cannot be read or has no column ``host``.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not reader.fieldnames or "host" not in reader.fieldnames:
+                raise ConfigError(
+                    f"{path}: no column 'host'", hint="columns: host,ip,role,platform"
+                )
+            return tuple(
+                Asset(
+                    host=row["host"],
+                    ip=row.get("ip") or "",
+                    role=row.get("role") or "",
+                    platform=(row.get("platform") or "windows").casefold(),
+                )
+                for row in reader
+                if row["host"]
+            )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: {error}", hint="set organisation.assets") from error
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy that stages are given."""
+    part = settings.policy
+    return Policy(
+        power_floor=part.power_floor,
+        default_tlp=part.default_tlp,
+        approvals={
+            "deploy": part.deploy,
+            "open_ticket": part.open_ticket,
+            "open_case": part.open_case,
+            "publish": part.publish,
+        },
+        gap_passes=part.gap_passes,
+        rule_author=part.rule_author,
+    )

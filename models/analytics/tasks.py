@@ -1,0 +1,363 @@
+"""Scheduled tasks: from the events of every channel to one record a registration.
+
+A registration leaves traces in up to five places (Security 4698/4702, TaskScheduler 106/140,
+Sysmon 11 and 12/13, and the command line of the tool). They are joined on host, task name and
+time, so that a person judges one task and sees all of its evidence.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from huntonce.models.analytics.accounts import joined
+from huntonce.models.analytics.commandline import registered_task, split_action
+from huntonce.models.analytics.records import Record, ref_of
+from huntonce.models.query import SigmaSearch
+
+Row = dict[str, object]
+
+SAME_MOMENT = timedelta(seconds=15)
+"""Traces of one registration are written within seconds of each other."""
+TOOL_LEAD = timedelta(minutes=5)
+"""A remote registration by command line, with clocks that are a little apart."""
+SHORT_LIFE = timedelta(minutes=10)
+
+
+def build(tables: Mapping[str, pa.Table]) -> list[Record]:
+    """Records of task registrations from the searches' tables, oldest first.
+
+    Tables by name: ``registered`` (4698, 4702), ``scheduler`` (106, 140), ``tooling`` (process
+    creations), ``deleted`` (4699, 141), ``traces`` (Sysmon 11-13). Absent tables are empty.
+    """
+    records = [_from_security(row) for row in _rows(tables, "registered")]
+    index = _by_task(records)
+    _join_scheduler(_rows(tables, "scheduler"), records, index)
+    _join_tooling(_rows(tables, "tooling"), records, index)
+    for row in _rows(tables, "traces"):
+        record = _nearest(index, _host(row), task_of_trace(row), _time(row), SAME_MOMENT)
+        if record is not None:
+            record.refs.append(ref_of(row, "trace"))
+    for row in _rows(tables, "deleted"):
+        _mark_deleted(row, index)
+    records.sort(key=lambda record: (record.time, record.host, record.entity))
+    return records
+
+
+def _rows(tables: Mapping[str, pa.Table], name: str) -> list[Row]:
+    table = tables.get(name)
+    return table.to_pylist() if table is not None else []
+
+
+def _text(row: Row, *names: str) -> str:
+    for name in names:
+        value = row.get(name)
+        if value not in (None, ""):
+            return str(value)
+    return ""
+
+
+def _host(row: Row) -> str:
+    return str(row["host"])
+
+
+def _time(row: Row) -> datetime:
+    time = row["time"]
+    if not isinstance(time, datetime):
+        raise TypeError("a result row without a time")
+    return time
+
+
+def task_key(name: str) -> str:
+    """A task name for comparison: rooted, lower case."""
+    return "\\" + name.strip().strip("\\").casefold()
+
+
+def _facts(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _from_security(row: Row) -> Record:
+    name = _text(row, "TaskName", "TaskUri")
+    command = _text(row, "TaskCommand")
+    arguments = _text(row, "TaskArguments")
+    facts = _facts(
+        task=name,
+        event="updated" if row["event_id"] == 4702 else "created",  # noqa: PLR2004
+        command=command,
+        arguments=arguments,
+        action=f"{command} {arguments}".strip(),
+        author=_text(row, "TaskAuthor"),
+        run_as=_text(row, "TaskUserId"),
+        run_level=_text(row, "TaskRunLevel"),
+        hidden=_text(row, "TaskHidden").casefold(),
+        triggers=_text(row, "TaskTriggers"),
+        registered_by=joined(_text(row, "SubjectDomainName"), _text(row, "SubjectUserName")),
+        registrar_sid=_text(row, "SubjectUserSid"),
+        logon_id=_text(row, "SubjectLogonId").casefold(),
+        locality=_text(row, "RpcCallClientLocality"),
+        definition="read" if command or _text(row, "TaskTriggers", "TaskUri") else "",
+        shown_by="Security",
+    )
+    return _record(row, name, facts)
+
+
+def _record(
+    row: Row, name: str, facts: dict[str, str], host: str = "", role: str = "registration"
+) -> Record:
+    own = _host(row)
+    return Record(
+        entity=name or "(unnamed task)",
+        host=host or own,
+        time=_time(row),
+        facts=facts,
+        refs=[ref_of(row, role)],
+        hosts={own, host} - {""},
+    )
+
+
+Index = dict[tuple[str, str], list[Record]]
+
+
+def _by_task(records: Iterable[Record]) -> Index:
+    index: Index = {}
+    for record in records:
+        index.setdefault((record.host, task_key(record.entity)), []).append(record)
+    return index
+
+
+def _nearest(
+    index: Index, host: str, name: str, time: datetime, within: timedelta
+) -> Record | None:
+    near = [
+        record
+        for record in index.get((host, task_key(name)), ())
+        if abs(record.time - time) <= within
+    ]
+    return min(near, key=lambda record: abs(record.time - time), default=None)
+
+
+def _join_scheduler(rows: Sequence[Row], records: list[Record], index: Index) -> None:
+    for row in rows:
+        name = _text(row, "TaskName")
+        record = _nearest(index, _host(row), name, _time(row), SAME_MOMENT)
+        if record is not None:
+            record.refs.append(ref_of(row, "registration"))
+            continue
+        facts = _facts(
+            task=name,
+            event="updated" if row["event_id"] == 140 else "created",  # noqa: PLR2004
+            registered_by=_text(row, "UserContext", "UserName"),
+            shown_by="TaskScheduler",
+        )
+        record = _record(row, name, facts)
+        records.append(record)
+        index.setdefault((record.host, task_key(name)), []).append(record)
+
+
+def _join_tooling(rows: Sequence[Row], records: list[Record], index: Index) -> None:
+    made: dict[tuple[str, str], Record] = {}
+    for row in rows:
+        line = _text(row, "CommandLine")
+        found = registered_task(line)
+        if found is None:
+            continue
+        target = _short(found.get("target", ""))
+        host = target or _host(row)
+        name = found.get("task", "")
+        record = _nearest(index, host, name, _time(row), TOOL_LEAD)
+        if record is None:
+            key = (host, task_key(name))
+            earlier = made.get(key)
+            if earlier is not None and abs(earlier.time - _time(row)) <= TOOL_LEAD:
+                record = earlier
+        if record is not None:
+            _add_tool(record, row, found, line)
+            continue
+        record = _from_tool(row, found, host, line)
+        made[host, task_key(name)] = record
+        records.append(record)
+
+
+def _short(host: str) -> str:
+    name = host.strip().strip("\\")
+    if not name or name in {".", "localhost", "127.0.0.1"}:
+        return ""
+    return name if name.replace(".", "").isdigit() else name.split(".", 1)[0].upper()
+
+
+def _add_tool(record: Record, row: Row, found: Mapping[str, str], line: str) -> None:
+    record.refs.append(ref_of(row, "tool"))
+    record.hosts.add(_host(row))
+    record.facts.setdefault("tool", line)
+    if _host(row) != record.host:
+        record.facts["remote_from"] = _host(row)
+    if "definition" not in record.facts and found.get("action"):
+        program, arguments = split_action(found["action"])
+        record.facts.setdefault("command", program)
+        record.facts.setdefault("arguments", arguments)
+        record.facts.setdefault("action", found["action"])
+    if found.get("run_as"):
+        record.facts.setdefault("run_as", found["run_as"])
+
+
+def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Record:
+    program, arguments = split_action(found.get("action", ""))
+    facts = _facts(
+        task=found.get("task", ""),
+        event="created",
+        command=program,
+        arguments=arguments,
+        action=found.get("action", ""),
+        run_as=found.get("run_as", ""),
+        triggers=found.get("trigger", ""),
+        registered_by=_text(row, "User"),
+        logon_id=_text(row, "LogonId").casefold(),
+        tool=line,
+        remote_from=_host(row) if host != _host(row) else "",
+        shown_by="process creation",
+    )
+    return _record(row, found.get("task", ""), facts, host, "tool")
+
+
+def task_of_trace(row: Row) -> str:
+    """The task that a Sysmon 11/12/13 event on the task folder or TaskCache is about."""
+    path = _text(row, "TargetFilename", "TargetObject")
+    for mark in ("\\system32\\tasks\\", "\\syswow64\\tasks\\", "\\taskcache\\tree\\"):
+        at = path.casefold().find(mark)
+        if at >= 0:
+            name = path[at + len(mark) :]
+            # A value set under the key ends in the value's name (Id, Index, SD).
+            parent, _, leaf = name.rpartition("\\")
+            return parent if leaf in {"Id", "Index", "SD"} and parent else name
+    return ""
+
+
+def _mark_deleted(row: Row, index: Index) -> None:
+    for record in index.get((_host(row), task_key(_text(row, "TaskName"))), ()):
+        life = _time(row) - record.time
+        if timedelta(0) <= life <= SHORT_LIFE and record.fact("event") == "created":
+            record.refs.append(ref_of(row, "deletion"))
+            record.facts["lived"] = f"{life.total_seconds():.0f} s"
+
+
+# ------------------------------------------------------------------ context of what stands out
+
+
+def logon_search(records: Iterable[Record], limit: int = 500) -> SigmaSearch | None:
+    """The logons behind registrations, to see whether they came over the network."""
+    ids = sorted({r.fact("logon_id") for r in records if r.fact("logon_id")})[:limit]
+    ids = [value for value in ids if value not in {"0x3e7", "0x0"}]
+    if not ids:
+        return None
+    return SigmaSearch(
+        name="logons of the registrars",
+        logsource={"product": "windows", "service": "security"},
+        detection={
+            "selection": {"EventID": 4624, "TargetLogonId": ids},
+            "condition": "selection",
+        },
+        fields=("TargetLogonId", "LogonType", "IpAddress", "WorkstationName", "TargetUserName"),
+    )
+
+
+def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[str, str]) -> None:
+    """Add the network logon (type 3) that a registration was made in, and where it came from."""
+    logons: dict[tuple[str, str], Row] = {}
+    for row in table.to_pylist():
+        logons[_host(row), _text(row, "TargetLogonId").casefold()] = row
+    for record in records:
+        row = logons.get((record.host, record.fact("logon_id")))
+        if row is None or _text(row, "LogonType") != "3":
+            continue
+        record.refs.append(ref_of(row, "logon"))
+        address = _text(row, "IpAddress")
+        if address and address not in {"-", "::1", "127.0.0.1"}:
+            record.facts["remote_address"] = address
+            origin = host_of_ip.get(address) or _short(_text(row, "WorkstationName").strip("-"))
+            if origin and origin != record.host:
+                record.facts.setdefault("remote_from", origin)
+                record.hosts.add(origin)
+
+
+def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[SigmaSearch, ...]:
+    """Runs of the tasks that stand out: action events, and children of the task service."""
+    names = sorted({r.fact("task") for r in records if r.fact("task")})[:limit]
+    programs = sorted({_program(r) for r in records if _program(r)})[:limit]
+    searches: list[SigmaSearch] = []
+    if names:
+        searches.append(
+            SigmaSearch(
+                name="runs by the task service",
+                logsource={"product": "windows", "service": "taskscheduler"},
+                detection={
+                    "selection": {"EventID": [129, 200, 201], "TaskName": names},
+                    "condition": "selection",
+                },
+                fields=("TaskName", "ActionName"),
+            )
+        )
+    if programs:
+        searches.append(
+            SigmaSearch(
+                name="children of the task service",
+                logsource={"product": "windows", "category": "process_creation"},
+                detection={
+                    "selection": {
+                        "ParentImage|endswith": [
+                            "\\svchost.exe",
+                            "\\taskhostw.exe",
+                            "\\taskeng.exe",
+                        ],
+                        "Image|endswith": [f"\\{program}" for program in programs],
+                    },
+                    "condition": "selection",
+                },
+                fields=("Image", "CommandLine", "ParentImage", "User"),
+            )
+        )
+    return tuple(searches)
+
+
+def _program(record: Record) -> str:
+    name = record.fact("command").strip().strip('"').replace("/", "\\").rsplit("\\", 1)[-1]
+    if not name or any(mark in name for mark in '*?"<>|'):
+        return ""
+    return name if "." in name else f"{name}.exe"
+
+
+RUN_AFTER = timedelta(days=1)
+
+
+def join_execution(records: Sequence[Record], runs: pa.Table, children: pa.Table) -> None:
+    """Add the runs of each record's task on its host within a day of the registration."""
+    by_task = _group(runs, lambda row: task_key(_text(row, "TaskName")))
+    by_program = _group(children, lambda row: _text(row, "Image").rsplit("\\", 1)[-1].casefold())
+    for record in records:
+        for row in by_task.get((record.host, task_key(record.entity)), ()):
+            _ran(record, row)
+        arguments = record.fact("arguments").strip().casefold()
+        for row in by_program.get((record.host, _program(record).casefold()), ()):
+            line = _text(row, "CommandLine").casefold()
+            # Without a command line the program and its parent are all there is to go by.
+            if not line or not arguments or arguments in line:
+                _ran(record, row)
+
+
+MAX_RUNS = 20
+
+
+def _ran(record: Record, row: Row) -> None:
+    if not timedelta(0) <= _time(row) - record.time <= RUN_AFTER:
+        return
+    runs = int(record.fact("runs") or "0") + 1
+    record.facts["runs"] = str(runs)
+    if runs <= MAX_RUNS:
+        record.refs.append(ref_of(row, "run"))
+
+
+def _group(table: pa.Table, key: Callable[[Row], str]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in table.to_pylist():
+        groups.setdefault((_host(row), key(row)), []).append(row)
+    return groups

@@ -1,0 +1,94 @@
+"""Approve: carry out what a person decided, if it is still what they saw."""
+
+from dataclasses import replace
+
+from huntonce.models.errors import DomainError
+from huntonce.models.ids import digest
+from huntonce.models.outbox import Channel, Message
+from huntonce.models.ports import UnitOfWork
+from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.settle import case_of, rule_of, ticket_of
+
+
+def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
+    """Record a decision; an approved change goes to the outbox in the same transaction.
+
+    Raises:
+        DomainError: No such proposal, decided or expired already, or its subject has changed
+            since it was proposed (the person saw something else).
+    """
+    now = kit.clock()
+    with kit.open_unit() as unit:
+        proposal = unit.proposals.get(proposal_id)
+        if proposal is None:
+            raise DomainError(f"no proposal {proposal_id}", hint="huntonce proposals lists them")
+        if proposal.state is not ProposalState.PENDING:
+            raise DomainError(f"{proposal_id} is {proposal.state.value} already")
+        state = ProposalState.APPROVED if approve else ProposalState.REJECTED
+        if now >= proposal.expires_at:
+            state = ProposalState.EXPIRED
+        elif approve:
+            for message in messages_of(unit, proposal):
+                unit.outbox.put(message, at=now)
+        decided = unit.proposals.save(
+            replace(proposal, state=state, decided_by=by, decided_at=now),
+            actor=by,
+            why=f"{state.value} by {by}",
+        )
+        unit.commit()
+    if state is ProposalState.EXPIRED:
+        raise DomainError(f"{proposal_id} expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC")
+    return decided
+
+
+def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
+    """What an approved proposal sends, rebuilt from its subject as it stands.
+
+    Raises:
+        DomainError: It is not what was proposed any more.
+    """
+    builders = {"open_ticket": _ticket, "open_case": _case, "deploy": _rule}
+    builder = builders.get(proposal.change)
+    if builder is None:
+        return ()
+    channel, action, payload = builder(unit, proposal.subject)
+    if digest(payload) != proposal.subject_sha256:
+        raise DomainError(
+            f"{proposal.subject} has changed since {proposal.id} was made",
+            hint="look at it again; the next run proposes it as it is now",
+        )
+    return (
+        Message(
+            key=proposal.evidence,
+            channel=channel,
+            action=action,
+            target=proposal.target,
+            subject=proposal.subject,
+            payload=payload,
+        ),
+    )
+
+
+_Built = tuple[Channel, str, dict[str, object]]
+
+
+def _ticket(unit: UnitOfWork, subject: str) -> _Built:
+    gap = unit.gaps.get(subject)
+    if gap is None:
+        raise DomainError(f"{subject} is not in the store")
+    return Channel.TICKET, "create", ticket_of(gap)
+
+
+def _case(unit: UnitOfWork, subject: str) -> _Built:
+    case = unit.cases.get(subject)
+    if case is None:
+        raise DomainError(f"{subject} is not in the store")
+    return Channel.CASE, "create", case_of(case)
+
+
+def _rule(unit: UnitOfWork, subject: str) -> _Built:
+    detection = unit.detections.get(subject)
+    if detection is None:
+        raise DomainError(f"{subject} is not in the store")
+    return Channel.DETECTION, "deploy", rule_of(detection)

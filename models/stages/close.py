@@ -1,0 +1,50 @@
+"""Close: bring what the case desk decided back, once."""
+
+from dataclasses import replace
+
+from huntonce.models.case import Case, CaseState, Determination
+from huntonce.models.errors import DomainError
+from huntonce.models.stages.kit import Kit
+
+
+def close(kit: Kit, case_id: str, determination: Determination, note: str) -> None:
+    """Close a case at the desk, as its people would.
+
+    Raises:
+        DomainError: There is no such case, or the desk has not been given it yet.
+    """
+    with kit.open_unit() as unit:
+        case = unit.cases.get(case_id)
+    if case is None:
+        raise DomainError(f"no case {case_id}", hint="huntonce cases lists them")
+    if not case.remote_id:
+        raise DomainError(
+            f"{case_id} has not reached the desk yet",
+            hint="approve it (huntonce proposals) or run the loop, which sends what waits",
+        )
+    if case.state is CaseState.CLOSED:
+        raise DomainError(f"{case_id} is closed already: {case.determination}")
+    kit.cases.close(case.remote_id, determination, note)
+
+
+def sync_cases(kit: Kit) -> tuple[Case, ...]:
+    """Take over closures from the desk; returns the cases that this run found closed."""
+    closures = kit.cases.closed()
+    found: list[Case] = []
+    with kit.open_unit() as unit:
+        for case in unit.cases.list(CaseState.OPEN):
+            closure = closures.get(case.remote_id) if case.desk == kit.cases.name else None
+            if closure is None:
+                continue
+            determination, note, at = closure
+            fresh = replace(
+                case,
+                state=CaseState.CLOSED,
+                determination=determination,
+                note=note,
+                closed_at=at,
+            )
+            why = f"closed at {case.desk}: {determination.value}"
+            found.append(unit.cases.save(fresh, actor=kit.actor, why=why))
+        unit.commit()
+    return tuple(found)

@@ -1,0 +1,197 @@
+"""Hypothesise: from stored intel to hypotheses in the store, merged, ranked and looked up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from huntonce.models.deriving.claims import Unplaced, behaviours
+from huntonce.models.deriving.hypotheses import derive, outside
+from huntonce.models.detection import Detection
+from huntonce.models.hunt import HuntState
+from huntonce.models.huntdef import HuntDefinition
+from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
+from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
+from huntonce.models.ports import UnitOfWork
+from huntonce.models.stages.kit import Kit
+from huntonce.models.windows import Window
+
+INTEL_TYPES = (
+    "attack-pattern",
+    "campaign",
+    "grouping",
+    "identity",
+    "incident",
+    "indicator",
+    "intrusion-set",
+    "location",
+    "malware",
+    "relationship",
+    "report",
+    "sighting",
+    "threat-actor",
+    "tool",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesised:
+    """What the intel gave.
+
+    Attributes:
+        claims: Behaviours claimed, before merging.
+        unplaced: Claims that gave none, with the reason.
+        elsewhere: Techniques claimed that no platform of ours has, with the reason.
+        hypotheses: All that are stored now, highest priority first.
+        new: Ids of those that this run added.
+    """
+
+    claims: int
+    unplaced: tuple[Unplaced, ...]
+    elsewhere: tuple[tuple[str, str], ...]
+    hypotheses: tuple[Hypothesis, ...]
+    new: tuple[str, ...]
+
+
+def hypothesise(
+    kit: Kit, *, own_identity: str, visible: Mapping[str, float] | None = None
+) -> Hypothesised:
+    """Derive hypotheses from the stored intel and merge them into the store.
+
+    A hypothesis that is known keeps its state, verdict and hunted windows; its words, sources and
+    priority follow the intel.
+    """
+    sight = visible or {}
+    with kit.open_unit() as unit:
+        objects = tuple(unit.intel.latest(*INTEL_TYPES))
+        claims, unplaced = behaviours(
+            objects, kit.catalogue, feeds=unit.intel.feeds, own_identity=own_identity
+        )
+        guards = guards_of(unit.detections.list())
+        derived = derive(
+            claims,
+            kit.catalogue,
+            kit.profile,
+            guarded=lambda key: _guarded(guards.get(key, ())),
+            visible=sight.get,
+            now=kit.clock(),
+            evidence_phrase=lambda technique: evidence_phrase(kit, technique),
+        )
+        known = {h.key for h in unit.hypotheses.list()}
+        stored = [_merge(unit, kit, hypothesis, known) for hypothesis in derived]
+        rest = [h for h in unit.hypotheses.list() if h.key not in {s.key for s in stored}]
+        unit.commit()
+    ranked = sorted([*stored, *rest], key=lambda h: (-h.priority, h.technique_id, h.scope))
+    return Hypothesised(
+        claims=len(claims),
+        unplaced=unplaced,
+        elsewhere=outside(claims, kit.catalogue, kit.profile),
+        hypotheses=tuple(ranked),
+        new=tuple(h.id for h in stored if h.key not in known),
+    )
+
+
+def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hypothesis:
+    state = HypothesisState.READY if can_hunt(kit, fresh.technique_id) else fresh.state
+    if fresh.key not in known:
+        added = unit.hypotheses.add(fresh, actor=kit.actor, why="derived from intel")
+        if added.state is HypothesisState.PROPOSED and state is HypothesisState.READY:
+            why = "a hunt for it is at hand"
+            return unit.hypotheses.save(replace(added, state=state), actor=kit.actor, why=why)
+        return added
+    stored = unit.hypotheses.by_key(fresh.key)
+    if stored is None:
+        return fresh
+    kept_state = state if stored.state is HypothesisState.PROPOSED else stored.state
+    merged = replace(
+        stored,
+        technique_name=fresh.technique_name,
+        statement=fresh.statement,
+        priority=fresh.priority,
+        terms=fresh.terms,
+        actors=fresh.actors,
+        procedures=fresh.procedures,
+        sources=fresh.sources,
+        own_only=fresh.own_only,
+        state=kept_state,
+    )
+    if merged == stored:
+        return stored
+    return unit.hypotheses.save(merged, actor=kit.actor, why="intel changed")
+
+
+def can_hunt(kit: Kit, technique_id: str) -> bool:
+    """Whether a curated hunt and its evidence model are at hand."""
+    return kit.library.hunt_for(technique_id) is not None and technique_id in kit.library.evidence
+
+
+def evidence_phrase(kit: Kit, technique_id: str) -> str:
+    """The traces of a technique's required groups, as a phrase; "" where no model is known."""
+    model = kit.library.evidence.get(technique_id)
+    if model is None:
+        return ""
+    labels = [a.label for group in model.groups if group.required for a in group.atoms if a.primary]
+    unique = list(dict.fromkeys(labels))
+    return f"{', '.join(unique[:-1])} or {unique[-1]}" if len(unique) > 1 else unique[0]
+
+
+def guards_of(detections: Sequence[Detection]) -> dict[str, tuple[Guard, ...]]:
+    """Hypothesis key to the detections that stand, or should stand, guard for it."""
+    guards: dict[str, tuple[Guard, ...]] = {}
+    for detection in detections:
+        guard = Guard(
+            detection_id=detection.id,
+            state=detection.state.value,
+            certified=detection.certificate is not None and detection.certificate.holds,
+            scheduled=any(d.observed == "enabled" for d in detection.deployments),
+            healthy=detection.healthy,
+        )
+        key = detection.hypothesis_key
+        guards[key] = (*guards.get(key, ()), guard)
+    return guards
+
+
+def _guarded(guards: Sequence[Guard]) -> bool | None:
+    if not guards:
+        return None
+    return any(guard.stands for guard in guards)
+
+
+def ledger(kit: Kit, hypothesis: Hypothesis, wanted: Window) -> LedgerAnswer:
+    """What hunt-once says of hunting a hypothesis over a window."""
+    definition = kit.library.hunt_for(hypothesis.technique_id)
+    model = kit.library.evidence.get(hypothesis.technique_id)
+    versions = Versions(
+        logic=definition.version if definition else "",
+        evidence=model.version if model else "",
+        attack=kit.catalogue.version,
+    )
+    with kit.open_unit() as unit:
+        stored = unit.hypotheses.by_key(hypothesis.key)
+        guards = guards_of(unit.detections.list()).get(hypothesis.key, ())
+        running = [
+            Window(run.start, run.end)
+            for run in unit.hunts.list(HuntState.RUNNING)
+            if run.hypothesis_key == hypothesis.key
+        ]
+    return consult(stored, wanted=wanted, versions=versions, guards=guards, running=running)
+
+
+def by_analyst(kit: Kit, definition: HuntDefinition, technique_id: str) -> Hypothesis:
+    """The stored hypothesis of a hunt that a person starts, made from the hunt where none is."""
+    key = fingerprint(technique_id, definition.scope)
+    with kit.open_unit() as unit:
+        stored = unit.hypotheses.by_key(key)
+        if stored is None:
+            stored = unit.hypotheses.add(
+                Hypothesis(
+                    technique_id=technique_id,
+                    technique_name=kit.catalogue.name(technique_id),
+                    scope=definition.scope,
+                    statement=" ".join(definition.hypothesis.split()),
+                    state=HypothesisState.READY,
+                    attack_version=kit.catalogue.version,
+                ),
+                actor=kit.actor,
+                why=f"started by hand from the hunt {definition.name}",
+            )
+            unit.commit()
+    return stored

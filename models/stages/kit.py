@@ -1,0 +1,56 @@
+"""What a stage is handed: ports, and the snapshot that was taken when the run started."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from huntonce.models.attack import Catalogue
+from huntonce.models.content import Library
+from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
+from huntonce.models.profile import Profile
+from huntonce.models.tlp import Tlp
+
+RuleCheck = Callable[[str], tuple[str, ...]]
+"""Faults of a Sigma rule (YAML); empty where it is sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the organisation decided beforehand.
+
+    Attributes:
+        power_floor: Least power for ``ruled_out``.
+        default_tlp: Marking of what carries none.
+        approvals: Kind of change (deploy, open_case, open_ticket, publish) to "ask" or "auto".
+        gap_passes: Consecutive passing probes that close a gap.
+        rule_author: Author line of promoted rules.
+    """
+
+    power_floor: float = 0.8
+    default_tlp: Tlp = Tlp.AMBER
+    approvals: Mapping[str, str]
+    gap_passes: int = 2
+    rule_author: str = "Huntonce"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Ports and snapshot of one run.
+
+    Attributes:
+        rules: Where promoted detections are kept and scheduled.
+        check_rule: Validates a Sigma rule offline.
+        actor: Who acts, for the transition log ("huntonce", "demo", a person's name).
+    """
+
+    open_unit: OpenUnit
+    clock: Clock
+    profile: Profile
+    policy: Policy
+    library: Library
+    catalogue: Catalogue
+    siem: Siem
+    tickets: TicketDesk
+    cases: CaseDesk
+    rules: DetectionStore
+    check_rule: RuleCheck
+    actor: str = "huntonce"
