@@ -1,0 +1,5 @@
+"""Stores on both databases."""
+
+from tests.support.stores import address, store
+
+__all__ = ["address", "store"]
