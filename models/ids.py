@@ -9,7 +9,7 @@ from typing import Any
 def digest(*parts: Any) -> str:  # noqa: ANN401 - any JSON value is hashable here
     """Hex SHA-256 over the canonical JSON (sorted keys, no spaces) of the parts."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def stable_uuid(*parts: Any) -> uuid.UUID:  # noqa: ANN401 - as above

@@ -1,7 +1,7 @@
 """Seeing: from what arrived to what could have been seen, in probes and power.
 
 An hour of a host is *live* for a trace when the host's channel was delivering then (two events
-not further apart than ``MAX_SILENCE``, so that a quiet night does not look like a dead agent) and
+not further apart than ``MAX_SILENCE``, so that a weekend does not look like a dead agent) and
 the source behind the trace was proven on at least once in the window: by the trace itself, or by
 a sibling. Hours are bits of a Python int: union, intersection and count are then single
 operations, whatever the length of the window.
@@ -18,7 +18,7 @@ from huntonce.models.query import FieldWant
 from huntonce.models.visibility import GroupPower, HostProbe, Power, ProbeResult
 from huntonce.models.windows import HOUR, Window, floor_hour
 
-MAX_SILENCE = timedelta(hours=24)
+MAX_SILENCE = timedelta(hours=72)
 FILL_FLOOR = 0.5
 """Below this share of filled events a needed field counts as missing on a host."""
 

@@ -1,7 +1,7 @@
-"""Scheduled-task definitions: what a task runs, as whom, and when, read from its XML.
+r"""Scheduled-task definitions: what a task runs, as whom, and when, read from its XML.
 
 Format: MS-TSCH task schema, as carried by Security 4698 (TaskContent) and 4702 (TaskContentNew)
-and by the files under System32\\Tasks.
+and by the files under System32\Tasks.
 """
 
 import html

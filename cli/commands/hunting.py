@@ -52,10 +52,9 @@ def list_hypotheses(
 
 
 def _derive(kit: "Kit") -> "Hypothesised":
-    from huntonce.connectors.intel.author import identity_id
     from huntonce.models.stages.hypothesise import hypothesise
 
-    return hypothesise(kit, own_identity=identity_id(kit.profile.name))
+    return hypothesise(kit)
 
 
 @hypotheses.command("derive")
@@ -84,7 +83,12 @@ def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
                 "new": list(made.new),
                 "hypotheses": [views.hypothesis(h) for h in made.hypotheses],
                 "unplaced": [
-                    {"object": u.object_id, "claim": u.claim, "technique": u.technique, "why": u.why}
+                    {
+                        "object": u.object_id,
+                        "claim": u.claim,
+                        "technique": u.technique,
+                        "why": u.why,
+                    }
                     for u in made.unplaced
                 ],
                 "elsewhere": [{"technique": t, "why": why} for t, why in made.elsewhere],
@@ -93,7 +97,9 @@ def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
         )
 
 
-def _show_hypotheses(console: Console, ranked: "tuple[Hypothesis, ...] | list[Hypothesis]", limit: int) -> None:
+def _show_hypotheses(
+    console: Console, ranked: "tuple[Hypothesis, ...] | list[Hypothesis]", limit: int
+) -> None:
     if not ranked:
         console.print("No hypotheses. Load intel with: huntonce intel load FILE...")
         return
@@ -175,7 +181,9 @@ def show_hunt(console: Console, answer: "LedgerAnswer", settled: "Settled") -> N
     _show_promoted(console, settled)
     ids = [finding.id for finding in settled.findings] or [run.id]
     console.print(
-        Text(f"\nEvents and queries as sent: huntonce show {ids[0]} | huntonce show {run.id}", "dim")
+        Text(
+            f"\nEvents and queries as sent: huntonce show {ids[0]} | huntonce show {run.id}", "dim"
+        )
     )
 
 
@@ -218,7 +226,9 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
     if settled.detections or settled.cases or settled.not_automated:
         console.print()
     for detection in settled.detections:
-        console.print(Text.assemble((f"{detection.id} ", "bold"), f"detection {clean(detection.title)}"))
+        console.print(
+            Text.assemble((f"{detection.id} ", "bold"), f"detection {clean(detection.title)}")
+        )
         certificate = detection.certificate
         if certificate:
             low, high = certificate.interval
@@ -234,7 +244,9 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
         console.print(Text(f"not automated: {clean(reason, 400)}", style="yellow"))
     for case in settled.cases:
         console.print(
-            Text.assemble((f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}")
+            Text.assemble(
+                (f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}"
+            )
         )
 
 

@@ -97,7 +97,12 @@ def publish(
     """Send approved publications; with files, plan them under the same sharing rules first."""
     from huntonce.cli import views
     from huntonce.models.errors import ConfigError
-    from huntonce.models.stages.learn import plan_files, send_publications, waiting
+    from huntonce.models.stages.learn import (
+        keep_approved,
+        plan_objects,
+        send_publications,
+        waiting,
+    )
 
     with session(home, as_json=as_json, writes=not dry_run) as (opened, output):
         kit, outlets = opened.kit(), opened.outlets()
@@ -106,20 +111,26 @@ def publish(
                 "no destination is configured",
                 hint="huntonce init writes huntonce.toml with an example [publish.NAME]",
             )
-        planned = plan_files(kit, opened.read_bundles(files), outlets) if files else waiting(kit)
+        if files:
+            subject = ", ".join(path.name for path in files)
+            planned = plan_objects(kit, opened.read_bundles(files), outlets, subject=subject)
+        else:
+            planned = waiting(kit)
         if dry_run:
+            rows = [
+                (p.state.value, p.destination, p.tlp.value, p.object_type, p.name, p.why)
+                for p in planned
+            ]
+            columns = ("state", "to", "tlp", "type", "name", "why")
             output.answer(
                 {"would_send": [views.publication(p) for p in planned]},
-                lambda console: console.print(
-                    table(
-                        ("state", "to", "tlp", "type", "name", "why"),
-                        [(p.state.value, p.destination, p.tlp.value, p.object_type, p.name, p.why)
-                         for p in planned],
-                    )  # fmt: skip
-                ),
+                lambda console: console.print(table(columns, rows)),
             )
             return
-        answers = send_publications(kit, outlets, extra=planned)
+        kept = keep_approved(kit, planned, by="operator") if files else ()
+        answers = send_publications(kit, outlets)
+        answered = {publication.id for publication in answers}
+        answers = (*answers, *(p for p in kept if p.id not in answered))
         counts = {
             name: sum(p.state.value == name for p in answers)
             for name in ("sent", "already_present", "skipped_tlp", "rejected_field", "failed")
@@ -135,20 +146,16 @@ def publish(
                 if p.why:
                     console.print(Text(f"  {p.object_id}: {clean(p.why)}", style="yellow"))
 
-        output.answer(
-            {**counts, "publications": [views.publication(p) for p in answers]}, show
-        )
+        output.answer({**counts, "publications": [views.publication(p) for p in answers]}, show)
         raise typer.Exit(FAILED if counts["failed"] else DONE)
 
 
 @taxii.command("serve")
 def serve(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Serve our TAXII 2.1 collections until stopped."""
-    from huntonce.flows.bootstrap import serve_taxii
-
     with session(home, as_json=as_json, writes=True) as (opened, output):
 
         def ready(url: str) -> None:
             output.answer({"url": url}, lambda console: console.print(f"TAXII 2.1 at {url}"))
 
-        serve_taxii(opened, ready)
+        opened.serve_taxii(ready)

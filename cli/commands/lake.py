@@ -84,8 +84,7 @@ def show_lake(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
                 return
             console.print(f"{len(hosts)} hosts, {extent}")
             rows = [
-                (s["channel"], s["events"], s["hosts"], s["first"], s["last"], _ids(s["event_ids"]))
-                for s in sources
+                (s.channel, s.events, s.hosts, s.first, s.last, _ids(s.event_ids)) for s in sources
             ]
             console.print(table(("channel", "events", "hosts", "first", "last", "event ids"), rows))
 

@@ -39,10 +39,16 @@ def list_gaps(
                 console.print("No gaps are known. A hunt or a probe surfaces them.")
                 return
             rows = [
-                (g.id, cell(g.state.value), cell(g.severity), f"{len(g.hosts)}/{g.population}", g.ticket,
-                 g.atom_label + (f" {g.field_name}" if g.field_name else ""))
+                (
+                    g.id,
+                    cell(g.state.value),
+                    cell(g.severity),
+                    f"{len(g.hosts)}/{g.population}",
+                    g.ticket,
+                    f"{g.atom_label} {g.field_name}",
+                )
                 for g in stored
-            ]  # fmt: skip
+            ]
             console.print(table(("id", "state", "severity", "hosts", "ticket", "evidence"), rows))
             show_gaps(console, list(stored))
 
@@ -136,7 +142,9 @@ def list_cases(
                  f"{len(c.hosts)} hosts", c.title)
                 for c in stored
             ]  # fmt: skip
-            console.print(table(("id", "state", "determination", "severity", "where", "title"), rows))
+            console.print(
+                table(("id", "state", "determination", "severity", "where", "title"), rows)
+            )
 
         output.answer({"cases": [views.case(c) for c in stored]}, show)
 
@@ -152,13 +160,13 @@ def close_case(
     """Close a case at the built-in desk; what was learned becomes new intel."""
     from huntonce.cli import views
     from huntonce.models.stages.close import close, sync_cases
-    from huntonce.models.stages.learn import plan_publications
+    from huntonce.models.stages.learn import plan_case
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit()
         close(kit, case_id.upper(), determination, note)
         closed = sync_cases(kit)
-        planned = [p for c in closed for p in plan_publications(kit, c, opened.rules_of_sharing())]
+        planned = [p for c in closed for p in plan_case(kit, c, opened.outlets())]
         with opened.store.unit() as unit:
             case = unit.cases.get(case_id.upper())
 
@@ -215,7 +223,14 @@ def _value(value: object) -> str:
 
 def _print_events(console: Console, _opened: "Home", refs: "tuple[EventRef, ...]") -> None:
     rows = [
-        (r.time, r.host, r.channel.removeprefix("Microsoft-Windows-"), r.event_id, r.record_id, r.role)
+        (
+            r.time,
+            r.host,
+            r.channel.removeprefix("Microsoft-Windows-"),
+            r.event_id,
+            r.record_id,
+            r.role,
+        )
         for r in refs
     ]
     console.print(table(("time (UTC)", "host", "channel", "event", "record", "shows"), rows))
@@ -233,7 +248,15 @@ def proposals(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
                 console.print("Nothing waits for a decision.")
                 return
             rows = [
-                (p.id, p.state.value, p.change, p.subject, p.target, f"{p.expires_at:%Y-%m-%d}", p.summary)
+                (
+                    p.id,
+                    p.state.value,
+                    p.change,
+                    p.subject,
+                    p.target,
+                    f"{p.expires_at:%Y-%m-%d}",
+                    p.summary,
+                )
                 for p in stored
             ]
             columns = ("id", "state", "change", "subject", "to", "expires", "summary")

@@ -147,13 +147,25 @@ def by_person(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) 
 def outside_change_window(
     records: Sequence[Record], _spec: AnalyticSpec, setting: Setting
 ) -> Fired:
-    """Registered by a person when no declared change window was open."""
+    """Registered by a person for another account when no declared change window was open.
+
+    What people register to run as themselves is no change of the system.
+    """
     return {
         index: {"clock": f"{record.time:%a %H:%M} UTC"}
         for index, record in enumerate(records)
         if setting.profile.in_change_window(record.time) is False
         and is_person(record.fact("registered_by"), record.fact("registrar_sid"))
+        and not _for_oneself(record)
     }
+
+
+def _for_oneself(record: Record) -> bool:
+    """Whether a task runs as the account that registered it."""
+    run_as = record.fact("run_as")
+    return bool(run_as) and (
+        run_as == record.fact("registrar_sid") or same_account(run_as, record.fact("registered_by"))
+    )
 
 
 def no_business(records: Sequence[Record], _spec: AnalyticSpec, setting: Setting) -> Fired:
@@ -167,8 +179,7 @@ def no_business(records: Sequence[Record], _spec: AnalyticSpec, setting: Setting
         if is_person(record.fact("registered_by"), record.fact("registrar_sid"))
         and not matches_account(record.fact("registered_by"), known)
         and record.fact("run_as")
-        and not same_account(record.fact("run_as"), record.fact("registered_by"))
-        and record.fact("run_as") != record.fact("registrar_sid")
+        and not _for_oneself(record)
     }
 
 
@@ -180,6 +191,15 @@ def known_author(records: Sequence[Record], _spec: AnalyticSpec, setting: Settin
         for index, record in enumerate(records)
         if matches_account(record.fact("registered_by"), profile.task_authors)
         and profile.in_change_window(record.time) is not False
+    }
+
+
+def privileged_author(records: Sequence[Record], _spec: AnalyticSpec, setting: Setting) -> Fired:
+    """Registered by an account that administers hosts."""
+    return {
+        index: {}
+        for index, record in enumerate(records)
+        if matches_account(record.fact("registered_by"), setting.profile.privileged_accounts)
     }
 
 
@@ -336,6 +356,7 @@ ANALYTICS: dict[str, Analytic] = {
     "no_deployments": no_deployments,
     "outside_change_window": outside_change_window,
     "present": present,
+    "privileged_author": privileged_author,
     "rare": rare,
     "system_by_user": system_by_user,
 }

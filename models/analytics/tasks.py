@@ -21,7 +21,8 @@ SAME_MOMENT = timedelta(seconds=15)
 """Traces of one registration are written within seconds of each other."""
 TOOL_LEAD = timedelta(minutes=5)
 """A remote registration by command line, with clocks that are a little apart."""
-SHORT_LIFE = timedelta(minutes=10)
+SHORT_LIFE = timedelta(minutes=2)
+"""Tools that run one command through a task delete it within seconds."""
 
 
 def build(tables: Mapping[str, pa.Table]) -> list[Record]:

@@ -1,5 +1,6 @@
 """Approve: carry out what a person decided, if it is still what they saw."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from huntonce.models.errors import DomainError
@@ -8,6 +9,7 @@ from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.learn import approve_publications, payload_of, planned_for
 from huntonce.models.stages.settle import case_of, rule_of, ticket_of
 
 
@@ -31,6 +33,8 @@ def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
         elif approve:
             for message in messages_of(unit, proposal):
                 unit.outbox.put(message, at=now)
+            if proposal.change == "publish":
+                approve_publications(unit, proposal.subject, proposal.target, by)
         decided = unit.proposals.save(
             replace(proposal, state=state, decided_by=by, decided_at=now),
             actor=by,
@@ -48,11 +52,10 @@ def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
     Raises:
         DomainError: It is not what was proposed any more.
     """
-    builders = {"open_ticket": _ticket, "open_case": _case, "deploy": _rule}
-    builder = builders.get(proposal.change)
+    builder = _BUILDERS.get(proposal.change)
     if builder is None:
-        return ()
-    channel, action, payload = builder(unit, proposal.subject)
+        raise DomainError(f"{proposal.id}: nothing carries out a {proposal.change!r}")
+    channel, action, payload = builder(unit, proposal)
     if digest(payload) != proposal.subject_sha256:
         raise DomainError(
             f"{proposal.subject} has changed since {proposal.id} was made",
@@ -73,22 +76,35 @@ def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
 _Built = tuple[Channel, str, dict[str, object]]
 
 
-def _ticket(unit: UnitOfWork, subject: str) -> _Built:
-    gap = unit.gaps.get(subject)
+def _ticket(unit: UnitOfWork, proposal: Proposal) -> _Built:
+    gap = unit.gaps.get(proposal.subject)
     if gap is None:
-        raise DomainError(f"{subject} is not in the store")
+        raise DomainError(f"{proposal.subject} is not in the store")
     return Channel.TICKET, "create", ticket_of(gap)
 
 
-def _case(unit: UnitOfWork, subject: str) -> _Built:
-    case = unit.cases.get(subject)
+def _case(unit: UnitOfWork, proposal: Proposal) -> _Built:
+    case = unit.cases.get(proposal.subject)
     if case is None:
-        raise DomainError(f"{subject} is not in the store")
+        raise DomainError(f"{proposal.subject} is not in the store")
     return Channel.CASE, "create", case_of(case)
 
 
-def _rule(unit: UnitOfWork, subject: str) -> _Built:
-    detection = unit.detections.get(subject)
+def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
+    detection = unit.detections.get(proposal.subject)
     if detection is None:
-        raise DomainError(f"{subject} is not in the store")
+        raise DomainError(f"{proposal.subject} is not in the store")
     return Channel.DETECTION, "deploy", rule_of(detection)
+
+
+def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:
+    planned = planned_for(unit, proposal.subject, proposal.target)
+    return Channel.PUBLICATION, "publish", payload_of(planned)
+
+
+_BUILDERS: Mapping[str, Callable[[UnitOfWork, Proposal], _Built]] = {
+    "open_ticket": _ticket,
+    "open_case": _case,
+    "deploy": _rule,
+    "publish": _publish,
+}

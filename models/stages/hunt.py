@@ -56,7 +56,7 @@ def prepare(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[Sight, tu
         sight.probes,
         siem=kit.siem.name,
         hypothesis_key=hypothesis.key,
-        behaviour=f"{hypothesis.technique_id} {hypothesis.technique_name}".strip(),
+        behaviour=hypothesis.technique_id,
         owner=kit.profile.gap_owner,
     )
     return sight, gaps

@@ -51,9 +51,7 @@ class Hypothesised:
     new: tuple[str, ...]
 
 
-def hypothesise(
-    kit: Kit, *, own_identity: str, visible: Mapping[str, float] | None = None
-) -> Hypothesised:
+def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypothesised:
     """Derive hypotheses from the stored intel and merge them into the store.
 
     A hypothesis that is known keeps its state, verdict and hunted windows; its words, sources and
@@ -63,7 +61,7 @@ def hypothesise(
     with kit.open_unit() as unit:
         objects = tuple(unit.intel.latest(*INTEL_TYPES))
         claims, unplaced = behaviours(
-            objects, kit.catalogue, feeds=unit.intel.feeds, own_identity=own_identity
+            objects, kit.catalogue, feeds=unit.intel.feeds, own_identity=kit.own_identity
         )
         guards = guards_of(unit.detections.list())
         derived = derive(

@@ -1,14 +1,17 @@
 """What a stage is handed: ports, and the snapshot that was taken when the run started."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
+from huntonce.models.feedback import CaseIntel, Mask
 from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
 
+AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
+"""A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
 RuleCheck = Callable[[str], tuple[str, ...]]
 """Faults of a Sigma rule (YAML); empty where it is sound."""
 
@@ -39,6 +42,9 @@ class Kit:
     Attributes:
         rules: Where promoted detections are kept and scheduled.
         check_rule: Validates a Sigma rule offline.
+        author_case: Writes the STIX of a closed case.
+        own_identity: STIX id of our identity.
+        mask_key: Key of the pseudonyms that leave.
         actor: Who acts, for the transition log ("huntonce", "demo", a person's name).
     """
 
@@ -53,4 +59,7 @@ class Kit:
     cases: CaseDesk
     rules: DetectionStore
     check_rule: RuleCheck
+    author_case: AuthorCase
+    own_identity: str
+    mask_key: bytes = field(repr=False)
     actor: str = "huntonce"

@@ -1,0 +1,97 @@
+"""Markdown pages for operators. What comes from data is escaped: it cannot render as anything."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from huntonce.models.finding import Finding
+from huntonce.models.gap import Gap
+from huntonce.models.hunt import HuntRun
+from huntonce.models.hypothesis import Hypothesis
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@/])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+MAX_CELL = 600
+
+
+def escape(value: object, limit: int = MAX_CELL) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    text = _CONTROL.sub("?", str(value).replace("\n", " ").replace("\t", " "))
+    if len(text) > limit:
+        text = f"{text[: limit - 1]}…"
+    return _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+
+
+def code(text: str) -> str:
+    """A fenced block that its content cannot leave."""
+    clean = _CONTROL.sub("?", text)
+    longest = max((len(run) for run in re.findall(r"`+", clean)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{clean}\n{fence}"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table of escaped cells."""
+    head = f"| {' | '.join(columns)} |"
+    rule = f"| {' | '.join('---' for _ in columns)} |"
+    body = [f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows]
+    return "\n".join([head, rule, *body])
+
+
+def hunt_page(
+    run: HuntRun, hypothesis: Hypothesis, findings: Sequence[Finding], gaps: Sequence[Gap]
+) -> str:
+    """A hunt as an operator reads it."""
+    verdict = run.verdict.value if run.verdict else run.state.value
+    parts = [
+        f"# {escape(run.id)}: {escape(f'{hypothesis.technique_id} {hypothesis.technique_name}')}",
+        escape(hypothesis.statement, 2000),
+        f"**Verdict: {escape(verdict)}.** {escape(run.why, 2000)}",
+        f"{escape(f'{run.start} to {run.end}')}, on {escape(run.siem)}, {escape(run.ledger)}",
+    ]
+    if findings:
+        parts.append("## Findings")
+        parts.append(
+            table(
+                ("id", "disposition", "score", "what", "where", "why"),
+                [
+                    (
+                        f.id,
+                        f.disposition.value,
+                        f"{f.score:.2f}",
+                        f.title,
+                        ", ".join(f.hosts),
+                        f.reason,
+                    )
+                    for f in findings
+                ],
+            )
+        )
+    if gaps:
+        parts.append("## Gaps")
+        parts.append(
+            table(
+                ("id", "severity", "hosts", "why", "remedy", "ticket"),
+                [
+                    (
+                        g.id,
+                        g.severity,
+                        f"{len(g.hosts)} of {g.population}",
+                        g.reason,
+                        "; ".join(g.remedy.commands) or g.remedy.text,
+                        g.ticket,
+                    )
+                    for g in gaps
+                ],
+            )
+        )
+    parts.append("## Outcomes")
+    parts.append("\n".join(f"- {escape(line)}" for line in run.outcomes) or "none yet")
+    parts.append("## Queries as sent")
+    for check in run.checks:
+        told = f"{escape(check.name)}: {check.events} events"
+        if check.why:
+            told += f" ({escape(check.why)})"
+        parts.append(told)
+        if check.query:
+            parts.append(code(check.query))
+    return "\n\n".join(parts)
