@@ -155,6 +155,7 @@ class Home:
             username=part.username,
             password=part.password.get_secret_value(),
             page_size=part.page_size,
+            overlap_seconds=part.overlap_seconds,
             default_tlp=self.settings.policy.default_tlp,
         )
 

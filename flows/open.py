@@ -4,15 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.utilities.annotations import quote
 
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.runtime import is_transient
 
 DEFAULT_HOME = ".huntonce"
+T = TypeVar("T")
 
 
 @contextmanager
@@ -23,6 +25,14 @@ def open_home(path: str | None) -> Iterator[Home]:
         yield home
     finally:
         home.close()
+
+
+def opaque(value: T) -> T:
+    """A task's argument that Prefect hands on without looking into it.
+
+    Prefect searches arguments for futures; a large result has none, and the search is slow.
+    """
+    return cast("T", quote(value))
 
 
 def only_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -122,6 +122,10 @@ class PrefectServer:
             hint=f"its log is {log}",
         )
 
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """End the process and all that it started."""
         process, self._process = self._process, None

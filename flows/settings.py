@@ -88,6 +88,9 @@ class TaxiiSettings(_Part):
     username: str = Field("", description="For basic authentication.")
     password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
     page_size: int = Field(500, ge=1, le=10_000, description="Objects asked for at a time.")
+    overlap_seconds: float = Field(
+        30, ge=0, description="How far before its cursor a pull starts; 0 suits our own server."
+    )
 
 
 class DestinationSettings(_Part):

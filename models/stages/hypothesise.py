@@ -126,9 +126,13 @@ def evidence_phrase(kit: Kit, technique_id: str) -> str:
     model = kit.library.evidence.get(technique_id)
     if model is None:
         return ""
-    labels = [a.label for group in model.groups if group.required for a in group.atoms if a.primary]
-    unique = list(dict.fromkeys(labels))
-    return f"{', '.join(unique[:-1])} or {unique[-1]}" if len(unique) > 1 else unique[0]
+    shown: dict[tuple[str, tuple[int, ...]], str] = {}
+    for group in model.groups:
+        for atom in group.atoms:
+            if group.required and atom.primary:
+                shown.setdefault((atom.channel, atom.event_ids), atom.label)
+    labels = list(shown.values())
+    return f"{', '.join(labels[:-1])} or {labels[-1]}" if len(labels) > 1 else labels[0]
 
 
 def guards_of(detections: Sequence[Detection]) -> dict[str, tuple[Guard, ...]]:

@@ -67,6 +67,8 @@ def plan_objects(
 ) -> tuple[Publication, ...]:
     """Plan the CTI team's own objects for every outlet, under the same rules. Stores nothing."""
     bodies = [item.body.decode() for item in objects]
+    with kit.open_unit() as unit:
+        levels = {held.id: held.tlp for held in unit.intel.latest()}
     return tuple(
         publication
         for outlet in outlets
@@ -76,6 +78,7 @@ def plan_objects(
                 destination=outlet.destination.name,
                 max_tlp=outlet.max_tlp,
                 leaks=leaks(kit.profile),
+                levels=levels,
                 default_tlp=kit.policy.default_tlp,
                 own_name=kit.profile.name,
             ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.gap import OPEN, Gap, GapKind, GapState
@@ -11,7 +11,7 @@ from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight, look
-from huntonce.models.surfacing import surface
+from huntonce.models.visibility import HostProbe, ProbeResult
 from huntonce.models.windows import Window
 
 RECENT = timedelta(days=7)
@@ -62,7 +62,9 @@ def recent(extent: Window, span: timedelta = RECENT) -> Window:
 def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     """Probe again for every open gap; close those that passed often enough in a row.
 
-    The same telemetry looked at twice counts once: a gap whose measurement did not move waits.
+    A probe passes when the trace is live on the share of the gap's hosts that the power floor asks
+    for and none of them still shows the fault; hosts that sent nothing prove nothing. The same
+    telemetry looked at twice counts once: a gap whose measurement did not move waits.
     """
     extent = kit.siem.extent()
     with kit.open_unit() as unit:
@@ -70,12 +72,14 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     if extent is None or not open_gaps:
         return Verified(passed=(), closed=(), failed=(), waiting=tuple(open_gaps), requeued=())
     span = window or recent(extent)
-    still = _still_open(kit, span)
+    probes = _Probes(kit)
+    answers = {gap.id: probes.of(gap, _span_of(gap, span)) for gap in open_gaps}
     groups: dict[str, list[Gap]] = {"passed": [], "closed": [], "failed": [], "waiting": []}
     requeued: list[str] = []
     with kit.open_unit() as unit:
-        for gap in open_gaps:
-            outcome, stored = _judge(unit, kit, gap, still, span)
+        for known in open_gaps:
+            gap = unit.gaps.get(known.id) or known
+            outcome, stored = _judge(unit, kit, gap, answers[gap.id], span)
             groups[outcome].append(stored)
             if outcome == "closed":
                 requeued.extend(_requeue(unit, kit, stored))
@@ -89,35 +93,48 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     )
 
 
-def _still_open(kit: Kit, window: Window) -> Mapping[str, Gap]:
-    """Key to gap as measured now, over every evidence model."""
-    found: dict[str, Gap] = {}
-    for model in kit.library.evidence.values():
-        sight = look(kit.siem, model, window, kit.profile)
-        for gap in surface(
-            model,
-            sight.probes,
-            siem=kit.siem.name,
-            hypothesis_key="",
-            behaviour=model.technique_id,
-            owner="",
-        ):
-            found.setdefault(gap.key, gap)
-    return found
+def _span_of(gap: Gap, span: Window) -> Window:
+    """What to look at for a gap: for an empty field only what is newer than its last probe."""
+    if gap.gap_kind is not GapKind.MISSING_FIELD or not gap.measured_to:
+        return span
+    start = max(span.start, datetime.fromisoformat(gap.measured_to))
+    return Window(start, span.end) if start < span.end else span
+
+
+class _Probes:
+    """Probes by window and technique, each measured once."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._sights: dict[tuple[Window, str], Sight] = {}
+
+    def of(self, gap: Gap, window: Window) -> dict[str, HostProbe]:
+        """Host to the answer for the gap's atom; empty where no model knows the atom."""
+        for model in self._kit.library.evidence.values():
+            if all(atom.id != gap.atom_id for atom in model.atoms):
+                continue
+            key = (window, model.technique_id)
+            if key not in self._sights:
+                self._sights[key] = look(self._kit.siem, model, window, self._kit.profile)
+            return {p.host: p for p in self._sights[key].probes if p.atom_id == gap.atom_id}
+        return {}
 
 
 def _judge(
-    unit: UnitOfWork, kit: Kit, gap: Gap, still: Mapping[str, Gap], window: Window
+    unit: UnitOfWork, kit: Kit, gap: Gap, answers: Mapping[str, HostProbe], window: Window
 ) -> tuple[str, Gap]:
-    now = still.get(gap.key)
     end = window.end.isoformat()
-    if now is not None and (_worse_kind(now, gap) or set(now.hosts) & set(gap.hosts)):
-        state = GapState.SURFACED if gap.state is GapState.VERIFYING else gap.state
-        fresh = replace(gap, state=state, passes=0, hosts=now.hosts, measured_to=end)
-        if fresh == gap:
-            return "failed", gap
-        return "failed", unit.gaps.save(fresh, actor=kit.actor, why=now.reason)
     if gap.measured_to and end <= gap.measured_to:
+        return "waiting", gap
+    concerned = [answers[host] for host in gap.hosts if host in answers]
+    failing = tuple(sorted(p.host for p in concerned if _still_wrong(gap, p)))
+    live = sum(p.live for p in concerned)
+    if failing:
+        state = GapState.SURFACED if gap.state is GapState.VERIFYING else gap.state
+        fresh = replace(gap, state=state, passes=0, hosts=failing, measured_to=end)
+        why = f"still wrong on {len(failing)} hosts over {window}"
+        return "failed", unit.gaps.save(fresh, actor=kit.actor, why=why)
+    if live < kit.policy.power_floor * len(gap.hosts):
         return "waiting", gap
     passes = gap.passes + 1
     why = f"probe passed ({passes} of {kit.policy.gap_passes}) over {window}"
@@ -128,7 +145,18 @@ def _judge(
     )
     if passes < kit.policy.gap_passes:
         return "passed", stored
-    closed = unit.gaps.save(replace(stored, state=GapState.CLOSED), actor=kit.actor, why=why)
+    return "closed", _close(unit, kit, stored, why, end)
+
+
+def _still_wrong(gap: Gap, answer: HostProbe) -> bool:
+    """Whether a host shows the gap's fault; one that is silent shows it only if silence is it."""
+    if gap.gap_kind is GapKind.MISSING_FIELD:
+        return answer.result is ProbeResult.FIELD_MISSING
+    return not answer.live
+
+
+def _close(unit: UnitOfWork, kit: Kit, gap: Gap, why: str, end: str) -> Gap:
+    closed = unit.gaps.save(replace(gap, state=GapState.CLOSED), actor=kit.actor, why=why)
     if closed.ticket:
         unit.outbox.put(
             Message(
@@ -141,11 +169,7 @@ def _judge(
             ),
             at=kit.clock(),
         )
-    return "closed", closed
-
-
-def _worse_kind(now: Gap, gap: Gap) -> bool:
-    return now.gap_kind is GapKind.NO_SOURCE and gap.gap_kind is not GapKind.NO_SOURCE
+    return closed
 
 
 def _requeue(unit: UnitOfWork, kit: Kit, gap: Gap) -> Iterable[str]:

@@ -1,0 +1,116 @@
+"""Flows around decisions: closed cases become intel, proposals are decided, intel leaves."""
+
+from typing import Annotated, Any, Literal
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from huntonce.flows.events import announce
+from huntonce.flows.intel import HomePath
+from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.story import tell
+from huntonce.models.case import Case
+from huntonce.models.publication import Publication, PublicationState
+from huntonce.models.stages.approve import decide
+from huntonce.models.stages.close import sync_cases
+from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.learn import Outlet, plan_case, send_publications
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def take_over_closures(kit: Kit) -> tuple[Case, ...]:
+    """What the desk has closed since the last look."""
+    return sync_cases(kit)
+
+
+@task(cache_policy=NO_CACHE)
+def write_intel(kit: Kit, case: Case, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
+    """The STIX of a closed case, planned under the sharing rules; the same case, the same STIX."""
+    return plan_case(kit, case, outlets)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def send(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
+    """Send what is approved; what was sent before a failure is known by its version."""
+    return send_publications(kit, outlets)
+
+
+def learn(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Case, ...]:
+    """Closed cases become planned intel."""
+    closed = take_over_closures(opaque(kit))
+    for case in closed:
+        planned = write_intel(opaque(kit), opaque(case), opaque(outlets))
+        held = [p for p in planned if p.state in _HELD]
+        tell(
+            "Feedback",
+            f"{case.id} closed as {case.determination}: {len(planned) - len(held)} objects may "
+            f"leave, {len(held)} withheld",
+            *[f"withheld from {p.destination}: {p.object_type} {p.why}" for p in held[:5]],
+            case=case.id,
+            planned=len(planned) - len(held),
+            withheld=len(held),
+        )
+        announce("case.closed", case.id, determination=str(case.determination))
+    return closed
+
+
+_HELD = frozenset({PublicationState.SKIPPED_TLP, PublicationState.REJECTED_FIELD})
+
+
+def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
+    """Send what is approved, and tell of it."""
+    ended = send(opaque(kit), opaque(outlets))
+    if ended:
+        kinds: dict[str, int] = {}
+        for publication in ended:
+            kinds[publication.object_type] = kinds.get(publication.object_type, 0) + 1
+        states = sorted({p.state.value for p in ended})
+        counts = ", ".join(f"{sum(p.state == s for p in ended)} {s}" for s in states)
+        content = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        sent = [p for p in ended if p.state is PublicationState.SENT]
+        tell(
+            "Feedback",
+            f"{', '.join(sorted({p.destination for p in ended}))}: {counts} ({content})",
+            *[f"failed: {p.object_id}: {p.why}" for p in ended if p.state == "failed"],
+            published=len(sent),
+        )
+        announce("intel.published", ended[0].destination, sent=len(sent))
+    return ended
+
+
+@flow(name="close-the-loop")
+def close_the_loop(home: HomePath = None) -> dict[str, Any]:
+    """Take over cases that IR has closed and plan what they taught us for publication."""
+    with open_home(home) as opened:
+        closed = learn(opened.kit(), opened.outlets())
+    return {"closed": [case.id for case in closed]}
+
+
+@flow(name="publish-intel")
+def publish_intel(home: HomePath = None) -> dict[str, Any]:
+    """Send approved publications to their TAXII collections."""
+    with open_home(home) as opened:
+        ended = publish(opened.kit(), opened.outlets())
+    return {
+        state.value: sum(p.state is state for p in ended)
+        for state in PublicationState
+        if any(p.state is state for p in ended)
+    }
+
+
+@flow(name="decide-proposal")
+def decide_proposal(
+    proposal: Annotated[str, Field(description="Id of the proposal, for example P-1.")],
+    decision: Annotated[Literal["approve", "reject"], Field(description="What you decide.")],
+    decided_by: Annotated[str, Field(min_length=1, description="Your name.")],
+    home: HomePath = None,
+) -> dict[str, Any]:
+    """Approve or reject a change that waits for a person; what was approved is sent."""
+    with open_home(home) as opened:
+        kit = opened.kit()
+        made = decide(kit, proposal.upper(), approve=decision == "approve", by=decided_by)
+        dispatch(kit)
+        publish(kit, opened.outlets())
+    return {"id": made.id, "state": made.state.value, "decided_by": made.decided_by}

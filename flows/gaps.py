@@ -1,0 +1,89 @@
+"""Flows around sight: probe the telemetry, and verify that gaps are mended."""
+
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from huntonce.flows.events import announce
+from huntonce.flows.intel import HomePath
+from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.story import tell
+from huntonce.models.evidence import EvidenceModel
+from huntonce.models.report.markdown import escape
+from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.operate import default_window
+from huntonce.models.stages.probe import Sight, look
+from huntonce.models.stages.watch import Verified, check_detections, verify_gaps
+from huntonce.models.windows import Window
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def measure(kit: Kit, model: EvidenceModel, window: Window) -> Sight:
+    """What of a technique's evidence arrives."""
+    return look(kit.siem, model, window, kit.profile)
+
+
+@task(cache_policy=NO_CACHE)
+def verify(kit: Kit) -> Verified:
+    """Probe again for every open gap; the same telemetry twice counts once."""
+    return verify_gaps(kit)
+
+
+def verify_and_tell(kit: Kit) -> Verified:
+    """Verify gaps, close their tickets, and tell of it."""
+    verified = verify(opaque(kit))
+    dispatch(kit)
+    if verified.passed or verified.closed or verified.failed:
+        tell(
+            "Gaps",
+            *[f"{gap.id} passed a probe ({gap.passes})" for gap in verified.passed],
+            *[f"{gap.id} closed by evidence, {gap.ticket} closed" for gap in verified.closed],
+            *[f"{gap.id} still open on {len(gap.hosts)} hosts" for gap in verified.failed],
+            closed=len(verified.closed),
+        )
+    for gap in verified.closed:
+        announce("gap.closed", gap.id, source=gap.source)
+    return verified
+
+
+@flow(name="probe-telemetry")
+def probe_telemetry(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Measure the evidence of every technique with a model, and the detections' sight."""
+    with open_home(home) as opened:
+        kit = opened.kit(siem)
+        window = default_window(kit)
+        rows, changed = [], []
+        for model in kit.library.evidence.values():
+            sight = measure(opaque(kit), opaque(model), opaque(window))
+            changed += check_detections(kit, sight)
+            rows += [
+                {
+                    "technique": model.technique_id,
+                    "evidence": atom.label,
+                    "live on": f"{sight.live_share(atom.id):.1%} of {len(sight.population)} hosts",
+                }
+                for atom in model.atoms
+            ]
+    create_table_artifact(
+        key="telemetry",
+        table=[{name: escape(value) for name, value in row.items()} for row in rows],
+        description="What of the evidence arrives",
+    )
+    return {"atoms": len(rows), "detections_changed": [d.id for d in changed]}
+
+
+@flow(name="verify-gaps")
+def verify_gaps_flow(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Probe again for every open gap; those that pass often enough in a row are closed."""
+    with open_home(home) as opened:
+        verified = verify_and_tell(opened.kit(siem))
+    return {
+        "passed": [gap.id for gap in verified.passed],
+        "closed": [gap.id for gap in verified.closed],
+        "failed": [gap.id for gap in verified.failed],
+        "waiting": [gap.id for gap in verified.waiting],
+        "requeued": list(verified.requeued),
+    }

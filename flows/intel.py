@@ -1,0 +1,100 @@
+"""Flows around intel: pull it, and plan hunts from it."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+
+from huntonce.flows.events import announce
+from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.story import tell
+from huntonce.models.ports import IntelSource
+from huntonce.models.stages.collect import Collected, collect
+from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
+from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.operate import default_window
+
+HomePath = Annotated[
+    str | None, Field(description="Folder of the home; empty: HUNTONCE_HOME, else .huntonce.")
+]
+
+
+@task(
+    cache_policy=NO_CACHE,
+    task_run_name="pull {name}",
+    retries=2,
+    retry_delay_seconds=[2, 15],
+    retry_condition_fn=only_transient,
+    timeout_seconds=timedelta(hours=1).total_seconds(),
+)
+def pull_source(name: str, source: IntelSource, kit: Kit) -> Collected:
+    """Pull one source from its cursor; safe to repeat."""
+    del name
+    return collect(source, kit.open_unit, kit.clock)
+
+
+@task(cache_policy=NO_CACHE)
+def derive(kit: Kit) -> Hypothesised:
+    """Hypotheses from the stored intel; safe to repeat."""
+    return hypothesise(kit)
+
+
+def pull_all(kit: Kit, sources: tuple[IntelSource, ...]) -> list[Collected]:
+    """Pull every source and tell of it; a failing one does not keep the others from being read."""
+    pulled = []
+    for source in sources:
+        collected = pull_source(source.name, opaque(source), opaque(kit))
+        pulled.append(collected)
+        counts = collected.counts
+        news = f"{counts.new} new, {counts.updated} updated, {counts.duplicate} held already"
+        cursor = "kept" if collected.cursor else "unchanged"
+        head = f"{collected.feed}: {counts.objects} objects in {collected.batches} pages"
+        lines = [f"{head} ({news}); cursor {cursor}"]
+        lines += [f"set aside: {item.place}: {item.reason}" for item in collected.set_aside[:5]]
+        tell(
+            "Intel",
+            *lines,
+            objects=counts.objects,
+            new=counts.new,
+            set_aside=len(collected.set_aside),
+        )
+        if counts.new or counts.updated:
+            announce("intel.updated", collected.feed, new=counts.new, updated=counts.updated)
+    return pulled
+
+
+@flow(name="pull-intel")
+def pull_intel(
+    source: Annotated[str, Field(description="Name of one source; empty: all of them.")] = "",
+    home: HomePath = None,
+) -> dict[str, Any]:
+    """Pull intel from the configured TAXII sources, from where the last complete pull ended."""
+    with open_home(home) as opened:
+        sources = (opened.source(source),) if source else opened.sources()
+        pulled = pull_all(opened.kit(), sources)
+    return {
+        "sources": [c.feed for c in pulled],
+        "new": sum(c.counts.new for c in pulled),
+        "updated": sum(c.counts.updated for c in pulled),
+        "duplicate": sum(c.counts.duplicate for c in pulled),
+        "set_aside": sum(len(c.set_aside) for c in pulled),
+    }
+
+
+@flow(name="plan-hunts")
+def plan_hunts(home: HomePath = None) -> dict[str, Any]:
+    """Derive hypotheses from the stored intel and say which the ledger wants hunted."""
+    with open_home(home) as opened:
+        kit = opened.kit()
+        made = derive(opaque(kit))
+        window = default_window(kit) if kit.siem.extent() else None
+        due = []
+        for hypothesis in made.hypotheses:
+            if window is None or hypothesis.state.value != "ready":
+                continue
+            if ledger(kit, hypothesis, window).windows:
+                due.append(hypothesis.id)
+                announce("hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id)
+    return {"hypotheses": len(made.hypotheses), "new": list(made.new), "due": due}

@@ -1,0 +1,107 @@
+"""One full turn of the loop, top to bottom."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from huntonce.flows.cases import learn, publish
+from huntonce.flows.gaps import verify_and_tell
+from huntonce.flows.hunting import run_hunt, summary
+from huntonce.flows.intel import HomePath, derive, pull_all
+from huntonce.flows.open import opaque, open_home
+from huntonce.flows.reporting import write_report
+from huntonce.flows.story import tell
+from huntonce.models.hypothesis import Hypothesis, HypothesisState
+from huntonce.models.ledger import Answer, LedgerAnswer
+from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger
+from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.operate import abandon_dead, default_window
+from huntonce.models.stages.settle import Settled
+from huntonce.models.windows import Window
+
+SHOWN = 4
+
+
+@flow(name="loop")
+def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report."""
+    with open_home(home) as opened:
+        kit, outlets = opened.kit(siem), opened.outlets()
+        abandon_dead(kit)
+        pulled = pull_all(kit, opened.sources())
+        made = derive(opaque(kit))
+        _tell_hypotheses(kit, made)
+        window = default_window(kit) if kit.siem.extent() else None
+        verify_and_tell(kit)
+        settled = _hunt_what_is_due(kit, made.hypotheses, window)
+        dispatch(kit)
+        closed = learn(kit, outlets)
+        ended = publish(kit, outlets)
+        files = write_report(opened)
+    return {
+        "intel_objects": sum(c.counts.objects for c in pulled),
+        "intel_new": sum(c.counts.new for c in pulled),
+        "set_aside": sum(len(c.set_aside) for c in pulled),
+        "hypotheses": len(made.hypotheses),
+        "hunts": [summary(one) for one in settled],
+        "gaps": sorted({gap.id for one in settled for gap in one.gaps}),
+        "detections": sorted({d.id for one in settled for d in one.detections}),
+        "cases": sorted({case.id for one in settled for case in one.cases}),
+        "closed": [case.id for case in closed],
+        "published": sum(p.state.value == "sent" for p in ended),
+        "report": str(files[0]) if files else "",
+    }
+
+
+def _tell_hypotheses(kit: Kit, made: Hypothesised) -> None:
+    ready = [h for h in made.hypotheses if can_hunt(kit, h.technique_id)]
+    merged = f"{made.claims} claims merged to {len(made.hypotheses)} hypotheses"
+    lines = [f"{merged} ({len(made.new)} new); a hunt is at hand for {len(ready)}"]
+    for hypothesis in made.hypotheses[:SHOWN] if made.new else ():
+        claim, _, rest = hypothesis.statement.partition(" As reported: ")
+        lines.append(f"{hypothesis.id} {claim}")
+        lines.append(
+            f"    priority {hypothesis.priority:.2f}, from {len(hypothesis.sources)} intel objects"
+        )
+        if rest and hypothesis is made.hypotheses[0]:
+            terms = " + ".join(f"{t.name} {t.value:.2f}" for t in hypothesis.terms if t.value)
+            lines[-1] = f"    priority {hypothesis.priority:.2f} = {terms}"
+            lines.append(f"    as reported: {rest}")
+    if len(made.hypotheses) > SHOWN and made.new:
+        lines.append(f"... and {len(made.hypotheses) - SHOWN} more (huntonce hypotheses)")
+    tell("Hypotheses", *lines, hypotheses=len(made.hypotheses), new=len(made.new))
+
+
+_DUE = frozenset({HypothesisState.READY, HypothesisState.CONCLUDED, HypothesisState.BLOCKED})
+
+
+def _hunt_what_is_due(
+    kit: Kit, hypotheses: Sequence[Hypothesis], window: Window | None
+) -> list[Settled]:
+    """Hunt by priority whatever the ledger has not seen; hunt once."""
+    settled: list[Settled] = []
+    if window is None:
+        tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
+        return settled
+    for hypothesis in hypotheses:
+        if not can_hunt(kit, hypothesis.technique_id) or hypothesis.state not in _DUE:
+            continue
+        answer = ledger(kit, hypothesis, window)
+        if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:
+            tell("Hunt", f"{hypothesis.id} waits for its gaps to close")
+            continue
+        if not answer.windows:
+            _tell_not_hunted(hypothesis, answer)
+        settled.extend(run_hunt(kit, hypothesis, span, answer) for span in answer.windows)
+    return settled
+
+
+def _tell_not_hunted(hypothesis: Hypothesis, answer: LedgerAnswer) -> None:
+    tell(
+        "Hunt once",
+        f"{hypothesis.id} {hypothesis.technique_id} is not hunted again: {answer.answer.value}: "
+        f"{answer.why}",
+        ledger=answer.answer.value,
+    )
