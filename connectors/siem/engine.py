@@ -1,0 +1,249 @@
+"""A SIEM over DuckDB: what the lake and the in-memory SIEM have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from sigma.rule import SigmaRule
+from typing_extensions import override
+
+from huntonce.connectors.siem.columns import VariantColumns
+from huntonce.connectors.siem.search import Search, run_search
+from huntonce.connectors.siem.session import (
+    Limits,
+    View,
+    arrow,
+    open_session,
+    period,
+    rows,
+    shaped,
+    terminal,
+)
+from huntonce.connectors.sigma.logsource import Variant
+from huntonce.connectors.sigma.rules import parse_rule, search_rule
+from huntonce.models.finding import EventRef
+from huntonce.models.ports import Siem
+from huntonce.models.query import (
+    EVENT_COLUMNS,
+    FILL_SCHEMA,
+    INVENTORY_SCHEMA,
+    FieldWant,
+    SearchResult,
+    SiemCapabilities,
+    SigmaSearch,
+)
+from huntonce.models.windows import Window
+
+DEFAULT_LIMIT = 1_000_000
+_HOUR = 3_600_000_000
+_DAY = timedelta(days=1)
+_REFS_A_QUERY = 1_000
+_EMPTY = "('', '-')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """What arrived on one channel.
+
+    Attributes:
+        event_ids: Id to number of events, in the order of the ids.
+        hosts: Short names in order.
+    """
+
+    channel: str
+    events: int
+    event_ids: Mapping[int, int]
+    hosts: tuple[str, ...]
+    first: datetime
+    last: datetime
+
+
+class DuckDBSiem(Siem, ABC):
+    """A SIEM whose events DuckDB can read as views.
+
+    Each call opens a database in memory of its own, with access to nothing but the events: calls
+    may run side by side.
+    """
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self._name = name
+        self._limits = limits
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @abstractmethod
+    def _view(
+        self, session: duckdb.DuckDBPyConnection, channel: str, window: Window | None
+    ) -> View | None:
+        """A view of a channel's events, "" for every channel; None where there are none.
+
+        It holds at least the events of the window; None is all time.
+        """
+
+    def _folders(self) -> Sequence[str]:
+        """Folders that sessions may read."""
+        return ()
+
+    def _before(self) -> None:
+        """Called before each call that touches the events."""
+
+    # ------------------------------------------------------------ what arrived
+
+    @override
+    def capabilities(self) -> SiemCapabilities:
+        return SiemCapabilities(query_language="DuckDB SQL")
+
+    @override
+    def extent(self) -> Window | None:
+        found = self._ask('SELECT min("@time"), max("@time") FROM {view}')
+        if not found or found[0][0] is None:
+            return None
+        first, last = found[0]
+        return Window(first.astimezone(UTC), last.astimezone(UTC) + timedelta(microseconds=1))
+
+    @override
+    def hosts(self) -> frozenset[str]:
+        return frozenset(row[0] for row in self._ask('SELECT DISTINCT "@host" FROM {view}'))
+
+    @override
+    def inventory(self, window: Window) -> pa.Table:
+        with self._session() as session:
+            view = self._view(session, "", window)
+            if view is None:
+                return INVENTORY_SCHEMA.empty_table()
+            query = (
+                'SELECT "@host", "@channel", "@event_id",'  # noqa: S608 - the name is quoted
+                f' make_timestamptz(epoch_us("@time") // {_HOUR} * {_HOUR}) AS hour,'
+                ' count(*), min("@time"), max("@time")'
+                f" FROM {view.name} WHERE {period(window)} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+            )
+            return shaped(arrow(session, query), INVENTORY_SCHEMA)
+
+    @override
+    def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
+        """How well fields are filled; Windows writes "-" for nothing, which counts as empty."""
+        tables = [FILL_SCHEMA.empty_table()]
+        with self._session() as session:
+            for want in wants:
+                view = self._view(session, want.channel, window)
+                if view is not None:
+                    tables += self._fill(session, view, want, window)
+        return pa.concat_tables(tables).combine_chunks()
+
+    def sources(self) -> tuple[SourceRow, ...]:
+        """What is held, a row a channel, in the order of the channels' names."""
+        found = self._ask(
+            'SELECT "@channel", "@event_id", count(*), list(DISTINCT "@host"),'
+            ' min("@time"), max("@time") FROM {view} GROUP BY 1, 2 ORDER BY 1, 2'
+        )
+        channels: dict[str, list[tuple[Any, ...]]] = {}
+        for channel, *rest in found:
+            channels.setdefault(channel, []).append(tuple(rest))
+        return tuple(_source(channel, rest) for channel, rest in channels.items())
+
+    # ------------------------------------------------------------ search
+
+    @override
+    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
+        with terminal(self._name, query.name):
+            rule = search_rule(query)
+        return self._search(rule, window, query.fields, query.limit)
+
+    @override
+    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
+        with terminal(self._name, "the rule"):
+            parsed = parse_rule(rule)
+        return self._search(parsed, window, fields, DEFAULT_LIMIT)
+
+    @override
+    def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        groups: dict[str, list[EventRef]] = {}
+        for ref in refs:
+            groups.setdefault(ref.channel, []).append(ref)
+        with self._session() as session:
+            for channel, wanted in groups.items():
+                times = [ref.time for ref in wanted]
+                view = self._view(session, channel, Window(min(times) - _DAY, max(times) + _DAY))
+                if view is not None:
+                    found.update(_originals(session, view, [ref.uid for ref in wanted]))
+        return found
+
+    # ------------------------------------------------------------ inside
+
+    @contextmanager
+    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._before()
+        with open_session(self._name, self._limits, self._folders()) as session:
+            yield session
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a query over all events; ``{view}`` stands for them."""
+        with self._session() as session:
+            view = self._view(session, "", None)
+            return rows(session, query.format(view=view.name)) if view is not None else []
+
+    def _search(
+        self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
+    ) -> SearchResult:
+        own = {name for name, _ in EVENT_COLUMNS}
+        names = tuple(field for field in dict.fromkeys(fields) if field not in own)
+        search = Search(rule, window, names, max(limit, 1))
+        with self._session() as session, terminal(self._name, str(rule.title)):
+            return run_search(session, lambda name: self._view(session, name, window), search)
+
+    def _fill(
+        self, session: duckdb.DuckDBPyConnection, view: View, want: FieldWant, window: Window
+    ) -> list[pa.Table]:
+        columns = VariantColumns(Variant(channel=want.channel), view.columns)
+        expressions = [columns.projection(field) for field in want.fields]
+        counts = "".join(
+            f", count(*) FILTER (trim({expression}) NOT IN {_EMPTY})" for expression in expressions
+        )
+        query = (
+            f'SELECT "@host", any_value("@channel"), count(*){counts} FROM {view.name}'  # noqa: S608 - all quoted
+            f' WHERE {period(window)} AND "@event_id" = {int(want.event_id)}'
+            ' GROUP BY "@host" ORDER BY "@host"'
+        )
+        found = rows(session, query)
+        filled = [
+            {
+                "host": host,
+                "channel": channel,
+                "event_id": want.event_id,
+                "field": field,
+                "filled": count,
+                "events": events,
+            }
+            for host, channel, events, *numbers in found
+            for field, count in zip(want.fields, numbers, strict=True)
+        ]
+        return [pa.Table.from_pylist(filled, FILL_SCHEMA)]
+
+
+def _originals(
+    session: duckdb.DuckDBPyConnection, view: View, uids: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    for start in range(0, len(uids), _REFS_A_QUERY):
+        wanted = list(uids[start : start + _REFS_A_QUERY])
+        query = f'SELECT "@uid", "@raw" FROM {view.name} WHERE list_contains(?, "@uid")'  # noqa: S608 - a quoted name
+        yield from session.execute(query, [wanted]).fetchall()
+
+
+def _source(channel: str, found: Sequence[tuple[Any, ...]]) -> SourceRow:
+    return SourceRow(
+        channel=channel,
+        events=sum(row[1] for row in found),
+        event_ids={row[0]: row[1] for row in found},
+        hosts=tuple(sorted({host for row in found for host in row[2]})),
+        first=min(row[3] for row in found).astimezone(UTC),
+        last=max(row[4] for row in found).astimezone(UTC),
+    )

@@ -1,0 +1,107 @@
+"""Normalised events as Arrow tables, a column a field."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import pyarrow as pa
+
+from huntonce.connectors.siem.lake.layout import META
+from huntonce.connectors.siem.lake.shapes import Event
+
+MAX_COLUMNS = 1_000
+"""Most different field names in one table; rarer ones stay in the events' originals only."""
+
+_FEW_SHAPES = 512
+
+
+@dataclass(slots=True)
+class Row:
+    """An event with what only its recording knows.
+
+    Attributes:
+        time: Microseconds since 1970 UTC, the recorder's clock corrected.
+        raw: The original as JSON text (UTF-8).
+    """
+
+    event: Event
+    time: int
+    time_note: str
+    source: str
+    raw: str | bytes
+
+
+def table(rows: Sequence[Row]) -> pa.Table:
+    """The rows ordered by event id and time, ``META`` columns first; columns unique in any case."""
+    shapes: dict[tuple[int, tuple[str, ...]], list[Row]] = defaultdict(list)
+    for row in rows:
+        shapes[row.event.event_id, tuple(row.event.fields)].append(row)
+    names = _spellings({shape: len(found) for shape, found in shapes.items()})
+    if len(shapes) > _FEW_SHAPES:
+        return _wide(sorted(rows, key=lambda row: (row.event.event_id, row.time)), names)
+    parts = []
+    for shape in sorted(shapes, key=lambda shape: shape[0]):
+        found = shapes[shape]
+        found.sort(key=attrgetter("time"))
+        parts.append(_uniform(found, names))
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _spellings(shapes: Mapping[tuple[int, tuple[str, ...]], int]) -> dict[str, str]:
+    """Lower-case name to the spelling that stands for it, most frequent names first."""
+    counts: Counter[str] = Counter()
+    spellings: dict[str, str] = {}
+    for (_, fields), count in shapes.items():
+        for name in fields:
+            lower = name.lower()
+            counts[lower] += count
+            spellings.setdefault(lower, name)
+    return {lower: spellings[lower] for lower, _ in counts.most_common(MAX_COLUMNS)}
+
+
+def _uniform(rows: Sequence[Row], names: dict[str, str]) -> pa.Table:
+    """Rows that all have the same fields in the same order."""
+    arrays, columns = _meta(rows)
+    values = zip(*(row.event.fields.values() for row in rows), strict=True)
+    taken: set[str] = set()
+    for name, column in zip(rows[0].event.fields, values, strict=False):
+        lower = name.lower()
+        if lower in taken or lower not in names:
+            continue
+        taken.add(lower)
+        columns.append(names[lower])
+        arrays.append(pa.array(column, pa.string()))
+    return pa.Table.from_arrays(arrays, columns)
+
+
+def _wide(rows: Sequence[Row], names: dict[str, str]) -> pa.Table:
+    """Rows of very many shapes."""
+    arrays, columns = _meta(rows)
+    folded = [
+        {name.lower(): value for name, value in reversed(row.event.fields.items())} for row in rows
+    ]
+    for lower, name in names.items():
+        columns.append(name)
+        arrays.append(pa.array([fields.get(lower) for fields in folded], pa.string()))
+    return pa.Table.from_arrays(arrays, columns)
+
+
+def _meta(rows: Sequence[Row]) -> tuple[list[pa.Array], list[str]]:
+    events = [row.event for row in rows]
+    columns: list[list[object]] = [
+        [event.uid for event in events],
+        [row.time for row in rows],
+        [row.time_note for row in rows],
+        [event.ingested for event in events],
+        [event.host for event in events],
+        [event.computer for event in events],
+        [event.channel for event in events],
+        [event.provider for event in events],
+        [event.event_id for event in events],
+        [event.record_id for event in events],
+        [row.source for row in rows],
+        [row.raw for row in rows],
+    ]
+    arrays = [pa.array(values, kind) for values, (_, kind) in zip(columns, META, strict=True)]
+    return arrays, [name for name, _ in META]

@@ -1,0 +1,97 @@
+"""Loading telemetry into the lake: everything once, whatever happens in the middle."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from huntonce.connectors.siem.lake.admission import Admission
+from huntonce.connectors.siem.lake.layout import events_folder, staging_folder
+from huntonce.connectors.siem.lake.plan import jobs, telemetry_files
+from huntonce.connectors.siem.lake.pool import run
+from huntonce.models.errors import TransientError
+from huntonce.models.setaside import SetAside
+
+Progress = Callable[[str, int], None]
+LOCK_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """What a load did.
+
+    Attributes:
+        files: Files read.
+        events: Events that are new in the lake.
+        duplicates: Events read that it held already, or that came twice.
+        bytes: Size of the files as they are on disk.
+    """
+
+    files: int
+    events: int
+    duplicates: int
+    set_aside: tuple[SetAside, ...]
+    seconds: float
+    bytes: int
+
+
+def load_paths(
+    root: Path,
+    paths: Sequence[Path],
+    *,
+    progress: Progress | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> LoadReport:
+    """Load files, and folders of files, into the lake at ``root``; running again adds nothing.
+
+    Args:
+        root: The lake's folder, made where it is not there.
+        paths: EVTX, JSON, Parquet, gzip or zip of these; folders are searched for them.
+        progress: Called with a file's name and the events added so far.
+        lock_timeout: Seconds to wait while another load runs.
+
+    Raises:
+        ConfigError: A path does not exist.
+        TransientError: Another load runs and did not end in time.
+    """
+    started = time.monotonic()
+    files = telemetry_files(paths)
+    events_folder(root).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".writer.lock", timeout=lock_timeout):
+            admission, set_aside, bytes_read = _load(root, files, progress)
+    except Timeout as error:
+        raise TransientError(
+            "another load is running", connector="lake", hint="wait until it has ended, then repeat"
+        ) from error
+    return LoadReport(
+        files=len(files),
+        events=admission.events,
+        duplicates=admission.duplicates,
+        set_aside=tuple(set_aside),
+        seconds=time.monotonic() - started,
+        bytes=bytes_read,
+    )
+
+
+def _load(
+    root: Path, files: Sequence[Path], progress: Progress | None
+) -> tuple[Admission, list[SetAside], int]:
+    staging = staging_folder(root)
+    shutil.rmtree(staging, ignore_errors=True)  # what a killed load left
+    admission, set_aside = Admission(root), []
+    size = sum(path.stat().st_size for path in files)
+    try:
+        for job, share in run(jobs(files), staging, size):
+            admission.duplicates += share.duplicates
+            set_aside += share.set_aside
+            for staged in share.staged:
+                admission.admit(staged)
+            if progress is not None:
+                progress(job.pieces[-1][0].path.name, admission.events)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return admission, set_aside, size

@@ -1,0 +1,124 @@
+"""DuckDB sessions that can read the events and nothing else."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from huntonce.models.errors import DomainError, TerminalError, TransientError
+from huntonce.models.windows import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one call may use."""
+
+    memory: str = "2GB"
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Events that a session can query.
+
+    Attributes:
+        name: Quoted; safe to put into a query.
+        columns: Of the events, in one spelling each.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@contextmanager
+def open_session(
+    connector: str, limits: Limits, folders: Sequence[str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that reads the given folders, fetches nothing and changes no setting.
+
+    DuckDB's errors leave as ours: a missing or damaged file may be there next time, anything else
+    will fail again.
+    """
+    try:
+        session = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": limits.memory,
+                "threads": limits.threads,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+                "temp_directory": "",
+            },
+        )
+    except duckdb.Error as error:
+        raise TerminalError(
+            f"DuckDB does not start: {_first_line(error)}", connector=connector
+        ) from error
+    with session:
+        session.execute("SET TimeZone = 'UTC'")
+        session.execute("SET allowed_directories = ?", [list(folders)])
+        session.execute("SET enable_external_access = false")
+        session.execute("SET lock_configuration = true")
+        with translated(connector):
+            yield session
+
+
+@contextmanager
+def translated(connector: str) -> Iterator[None]:
+    """DuckDB's errors as connector errors."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        hint = "ask for a shorter window or fewer fields, or raise the memory limit"
+        raise TerminalError(_first_line(error), connector=connector, hint=hint) from error
+    except duckdb.IOException as error:
+        hint = "repeat; if it stays, a file of the lake is damaged: load its source again"
+        raise TransientError(_first_line(error), connector=connector, hint=hint) from error
+    except duckdb.Error as error:
+        hint = "the search uses something that DuckDB does not know, such as look-around in a regex"
+        raise TerminalError(_first_line(error), connector=connector, hint=hint) from error
+
+
+@contextmanager
+def terminal(connector: str, subject: str) -> Iterator[None]:
+    """Faults of a rule as the error that says it cannot be run here."""
+    try:
+        yield
+    except DomainError as error:
+        message = f"{subject}: {error}"
+        raise TerminalError(message, connector=connector, hint=error.hint) from error
+
+
+def period(window: Window) -> str:
+    """The condition that an event lies in a window."""
+    return f'"@time" >= {_literal(window.start)} AND "@time" < {_literal(window.end)}'
+
+
+def arrow(session: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The result of a query."""
+    table: pa.Table = session.sql(query).to_arrow_table()
+    return table
+
+
+def shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table's columns, by position, under the schema's names and types."""
+    return table.rename_columns(schema.names).cast(schema)
+
+
+def rows(session: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """The result of a query, row by row."""
+    found: list[tuple[Any, ...]] = session.execute(query).fetchall()
+    return found
+
+
+def _literal(moment: datetime) -> str:
+    return f"TIMESTAMPTZ '{moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f')}+00:00'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:500]
