@@ -1,17 +1,20 @@
 """Domain values as JSON-able dictionaries, with the keys that scripts may rely on."""
 
-from typing import Any
+from __future__ import annotations
 
-from huntonce.models.case import Case
-from huntonce.models.detection import Detection
-from huntonce.models.finding import EventRef, Finding
-from huntonce.models.gap import Gap
-from huntonce.models.hunt import Check
-from huntonce.models.hypothesis import Hypothesis, Term
-from huntonce.models.ledger import LedgerAnswer
-from huntonce.models.publication import Publication
-from huntonce.models.stages.settle import Settled
-from huntonce.models.visibility import Power
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huntonce.models.case import Case
+    from huntonce.models.detection import Detection
+    from huntonce.models.finding import EventRef, Finding
+    from huntonce.models.gap import Gap
+    from huntonce.models.hunt import Check
+    from huntonce.models.hypothesis import Hypothesis, Term
+    from huntonce.models.ledger import LedgerAnswer
+    from huntonce.models.publication import Publication
+    from huntonce.models.stages.settle import Settled
+    from huntonce.models.visibility import Power
 
 View = dict[str, Any]
 

@@ -17,6 +17,9 @@ from huntonce.models.windows import Window
 
 MAX_ALERTS_A_DAY = 1.0
 MIN_RECALL = 0.8
+EXACT_UP_TO = 1_000
+NORMAL_975 = 1.959963984540054
+"""The normal distribution's 97.5 % point."""
 
 
 def applicable(finding: Finding, definition: HuntDefinition) -> tuple[DetectionTemplate, ...]:
@@ -25,11 +28,12 @@ def applicable(finding: Finding, definition: HuntDefinition) -> tuple[DetectionT
     return tuple(
         template
         for template in definition.detections
-        if all(_met(need, fired) for need in template.needs)
+        if all(met(need, fired) for need in template.needs)
     )
 
 
-def _met(need: str, fired: set[str]) -> bool:
+def met(need: str, fired: set[str]) -> bool:
+    """Whether a need of a template (``a|b``, ``a*``) is among the analytics that fired."""
     return any(
         any(name.startswith(choice[:-1]) for name in fired)
         if choice.endswith("*")
@@ -92,14 +96,23 @@ def canonical_sha256(rule: str) -> str:
 def poisson_interval(events: int, exposure: float) -> tuple[float, float]:
     """Exact 95 % interval of a Poisson rate (Garwood 1936), in events a unit of exposure.
 
+    Above ``EXACT_UP_TO`` events by the formula of Wilson and Hilferty (1931), which differs from
+    it by less than one part in ten thousand there and costs nothing.
+
     Raises:
         ValueError: The exposure is not positive.
     """
     if exposure <= 0:
         raise ValueError("exposure must be positive")
+    if events > EXACT_UP_TO:
+        return _cubed(events, -1) / exposure, _cubed(events + 1, 1) / exposure
     low = 0.0 if events == 0 else _bisect(lambda rate: 1 - _cdf(events - 1, rate), 0.025)
     high = _bisect(lambda rate: -_cdf(events, rate), -0.025)
     return low / exposure, high / exposure
+
+
+def _cubed(count: int, sign: int) -> float:
+    return count * (1 - 1 / (9 * count) + sign * NORMAL_975 / (3 * math.sqrt(count))) ** 3
 
 
 def _cdf(count: int, rate: float) -> float:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from huntonce.models.analytics.questions import Setting, ask, normal, pattern
 from huntonce.models.analytics.records import Record
+from huntonce.models.errors import DomainError
 from huntonce.models.finding import Disposition, EventRef, Finding, Observable
 from huntonce.models.huntdef import AllowEntry, AnalyticSpec, HuntDefinition
 from huntonce.models.hypothesis import Term
@@ -54,6 +55,7 @@ def evaluate(
     """
     for record in records:
         record.fired.clear()
+        record.facts.pop("allowed_by", None)
     for spec in definition.analytics:
         for index, facts in ask(records, spec, setting).items():
             records[index].fired[spec.name] = _say(spec.why, records[index], facts)
@@ -68,17 +70,44 @@ def evaluate(
 
 
 class _Facts(Formatter):
-    """Fills {placeholders} from facts only: no attributes, no indices, no conversions."""
+    """Fills {placeholders} from facts only: no attributes, indices, conversions or widths."""
 
     @override
     def get_field(self, field_name: str, _args: object, kwargs: Mapping[str, str]) -> object:
         return kwargs.get(field_name, "unknown"), field_name
 
+    @override
+    def format_field(self, value: object, _format_spec: str) -> str:
+        return str(value)
+
+
+def placeholders(sentence: str) -> tuple[str, ...]:
+    """Names of the facts that a sentence asks for.
+
+    Raises:
+        DomainError: Its braces do not pair, or a placeholder is more than a name.
+    """
+    try:
+        parts = list(Formatter().parse(sentence))
+    except ValueError as error:
+        raise DomainError(f"{sentence!r}: {error}") from error
+    names = []
+    for _, name, width, conversion in parts:
+        if name is None:
+            continue
+        if not name.isidentifier() or width or conversion:
+            raise DomainError(f"{sentence!r}: a placeholder is {{name}} and no more")
+        names.append(name)
+    return tuple(names)
+
 
 def _say(sentence: str, record: Record, extra: Mapping[str, str]) -> str:
     facts = {**record.facts, **extra, "host": record.host, "entity": record.entity}
     cut = {name: _shortened(value) for name, value in facts.items()}
-    return _Facts().vformat(sentence, (), cut)
+    try:
+        return _Facts().vformat(sentence, (), cut)
+    except ValueError:  # braces that do not pair: content is checked when it is loaded
+        return sentence
 
 
 def _shortened(text: str) -> str:

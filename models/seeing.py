@@ -2,12 +2,13 @@
 
 An hour of a host is *live* for a trace when the host's channel was delivering then (two events
 not further apart than ``MAX_SILENCE``, so that a weekend does not look like a dead agent) and
-the source behind the trace was proven on at least once in the window: by the trace itself, or by
-a sibling. Hours are bits of a Python int: union, intersection and count are then single
-operations, whatever the length of the window.
+the source behind the trace was proven on not far from it (``PROOF_REACH``, because the proof may
+be a rare event): by the trace itself, or by a sibling. A source that was switched on today says
+nothing of last month. Hours are bits of a Python int: union, intersection and count are then
+single operations, whatever the length of the window.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,8 @@ from huntonce.models.visibility import GroupPower, HostProbe, Power, ProbeResult
 from huntonce.models.windows import HOUR, Window, floor_hour
 
 MAX_SILENCE = timedelta(hours=72)
+PROOF_REACH = timedelta(days=7)
+"""Longest time between two proofs of a source in which it is taken to have been on."""
 FILL_FLOOR = 0.5
 """Below this share of filled events a needed field counts as missing on a host."""
 
@@ -43,12 +46,13 @@ class Arrivals:
 
 @dataclass(slots=True)
 class _Seen:
-    """One host and channel: hours with events by event id, and totals."""
+    """One host and channel: hours and number of events by id; hours in which it delivered."""
 
     hours: dict[int, int]
     events: dict[int, int]
     first: datetime
     last: datetime
+    delivering: int = 0
 
 
 def wants(model: EvidenceModel) -> tuple[FieldWant, ...]:
@@ -88,8 +92,9 @@ def power(
     """Share of the host-hours in which every required group had a live atom.
 
     Formula: mean over hosts in scope and hours of the window of the product over required groups
-    of [some atom of the group is live]. Adding telemetry can only add bits, so it never lowers
-    the value; hosts outside the population are not counted at all.
+    of [some atom of the group is live]. Telemetry with its needed fields filled can only add
+    bits, so it never lowers the value (events without them may: they show that a trace would have
+    been of no use); hosts outside the population are not counted at all.
     """
     bits = {(p.host, p.atom_id): p.hours if p.live else 0 for p in probes}
     hours = window.hours
@@ -173,9 +178,12 @@ def _index(arrivals: Arrivals) -> dict[tuple[str, str], _Seen]:
         seen = index.get((host, channel))
         if seen is None:
             seen = index[host, channel] = _Seen(hours={}, events={}, first=first, last=last)
-        seen.hours[event_id] = seen.hours.get(event_id, 0) | (1 << offset)
+        seen.hours[event_id] = seen.hours.get(event_id, 0) | 1 << offset
         seen.events[event_id] = seen.events.get(event_id, 0) + events
         seen.first, seen.last = min(seen.first, first), max(seen.last, last)
+    silence = int(MAX_SILENCE / HOUR)
+    for seen in index.values():
+        seen.delivering = bridge(_union(seen.hours.values()), arrivals.window.hours, silence)
     return index
 
 
@@ -195,21 +203,27 @@ def bridge(mask: int, hours: int, silence: int) -> int:
     The edges of the window are holes too: what lies within ``silence`` of the first or last set
     bit counts as live.
     """
+    inside = (1 << hours) - 1
+    mask &= inside
     if not mask:
         return 0
-    previous = (mask & -mask).bit_length() - 1
-    filled = (1 << previous) - 1 if previous <= silence else 0
-    rest = mask
-    while rest:
-        position = (rest & -rest).bit_length() - 1
-        if position - previous - 1 <= silence:
-            filled |= ((1 << (position - previous)) - 1) << previous
-        filled |= 1 << position
-        previous = position
-        rest &= rest - 1
-    if hours - 1 - previous <= silence:
-        filled |= ((1 << (hours - previous)) - 1) << previous
-    return filled & ((1 << hours) - 1)
+    # A closing: grown by ``silence`` and shrunk again, holes up to that width stay filled. A bit
+    # before the first hour and one after the last make holes of the edges.
+    filled = mask << 1 | 1 | 1 << (hours + 1)
+    for step in _doubling(silence):
+        filled |= filled << step
+    for step in _doubling(silence):
+        filled &= filled >> step
+    return filled >> 1 & inside
+
+
+def _doubling(reach: int) -> Iterator[int]:
+    """Shifts that add up to ``reach``, each at most what the ones before it cover."""
+    covered = 1
+    while covered <= reach:
+        step = min(covered, reach + 1 - covered)
+        yield step
+        covered += step
 
 
 def _probe_one(
@@ -236,21 +250,27 @@ def _probe_one(
     live = proven
     if events and any(share < FILL_FLOOR for share in shares.values()):
         result, live = ProbeResult.FIELD_MISSING, False
-    mask = 0
-    if live:
-        silence = int(MAX_SILENCE / HOUR)
-        mask = bridge(_union(seen.hours.values()), arrivals.window.hours, silence)
     return HostProbe(
         host=host,
         atom_id=atom.id,
         result=result,
         live=live,
         events=events,
-        hours=mask,
+        hours=seen.delivering & _proven(atom, seen, arrivals.window.hours) if live else 0,
         fill=shares,
         first=seen.first if events else None,
         last=seen.last if events else None,
     )
+
+
+def _proven(atom: Atom, seen: _Seen, hours: int) -> int:
+    """Hours in which the source of a live atom was on, as far as its proofs tell."""
+    ids = set(atom.siblings) | (set() if needs_match(atom) else set(atom.event_ids))
+    proofs = _union(mask for event_id, mask in seen.hours.items() if event_id in ids)
+    if not proofs:
+        # Proven by a search for its ``where``, which says how often and not when.
+        return (1 << hours) - 1
+    return bridge(proofs, hours, int(PROOF_REACH / HOUR))
 
 
 def _fill_shares(

@@ -1,9 +1,11 @@
 """Surfacing: from probes to gaps, one a source, with where, why and how to mend it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel
+from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel, Remedy
 from huntonce.models.gap import Gap, GapKind
+from huntonce.models.seeing import FILL_FLOOR
 from huntonce.models.visibility import HostProbe, ProbeResult
 
 _KINDS = {
@@ -16,6 +18,38 @@ _KINDS = {
     ProbeResult.UNAVAILABLE: GapKind.PERMISSION,
     ProbeResult.UNSUPPORTED: GapKind.PARSE,
 }
+_RANK = {"low": 0, "medium": 1, "high": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One way in which a primary atom fails: where, and where nothing else of its group helps."""
+
+    group: EvidenceGroup
+    atom: Atom
+    kind: GapKind
+    field_name: str
+    hosts: frozenset[str]
+    blind: int
+
+    @property
+    def severity(self) -> str:
+        if not self.group.required:
+            return "low"
+        return "high" if self.blind else "medium"
+
+
+@dataclass(slots=True)
+class _Source:
+    """What is wrong with one source in one way: its worst fault, and every host with any."""
+
+    worst: _Fault
+    hosts: set[str] = field(default_factory=set)
+
+    def add(self, fault: _Fault) -> None:
+        self.hosts |= fault.hosts
+        if _RANK[fault.severity] > _RANK[self.worst.severity]:
+            self.worst = fault
 
 
 def surface(
@@ -33,97 +67,93 @@ def surface(
     is named in the reason where it helps. ``behaviour`` names the technique in the reason.
     """
     population = len({p.host for p in probes})
-    by_atom: dict[str, list[HostProbe]] = {}
+    sources: dict[tuple[str, str, GapKind], _Source] = {}
+    for fault in _faults(model, probes):
+        key = (fault.atom.source, fault.field_name, fault.kind)
+        sources.setdefault(key, _Source(worst=fault)).add(fault)
+    gaps = []
+    for source in sources.values():
+        fault, hosts = source.worst, tuple(sorted(source.hosts))
+        kind = fault.kind
+        if kind is GapKind.NO_SOURCE and len(hosts) < population:
+            kind = GapKind.PARTIAL_POPULATION
+        gaps.append(
+            Gap(
+                gap_kind=kind,
+                source=fault.atom.source,
+                atom_id=fault.atom.id,
+                atom_label=fault.atom.label,
+                field_name=fault.field_name,
+                siem=siem,
+                hosts=hosts,
+                population=population,
+                group=fault.group.name,
+                severity=fault.severity,
+                reason=_reason(fault, kind, len(hosts), population, behaviour),
+                remedy=_remedy(fault, siem),
+                unlocks=(hypothesis_key,),
+                owner=owner,
+            )
+        )
+    return tuple(sorted(gaps, key=lambda g: (-_RANK[g.severity], -len(g.hosts), g.source)))
+
+
+def _faults(model: EvidenceModel, probes: Sequence[HostProbe]) -> Iterator[_Fault]:
+    answers: dict[str, list[HostProbe]] = {}
     for answer in probes:
-        by_atom.setdefault(answer.atom_id, []).append(answer)
+        answers.setdefault(answer.atom_id, []).append(answer)
     live = {(p.host, p.atom_id) for p in probes if p.live}
-    found: dict[str, Gap] = {}
     for group in model.groups:
+        ids = {atom.id for atom in group.atoms}
+        seen = {host for host, atom_id in live if atom_id in ids}
         for atom in group.atoms:
             if not atom.primary:
                 continue
-            for gap in _gaps_of(group, by_atom.get(atom.id, ()), live, population):
-                full = Gap(
-                    gap_kind=gap.kind,
-                    source=atom.source,
-                    atom_id=atom.id,
-                    atom_label=atom.label,
-                    field_name=gap.field_name,
-                    siem=siem,
-                    hosts=gap.hosts,
-                    population=population,
-                    group=group.name,
-                    severity=gap.severity,
-                    reason=_reason(atom, group, gap, population, behaviour),
-                    remedy=atom.remedy,
-                    unlocks=(hypothesis_key,),
-                    owner=owner,
-                )
-                kept = found.get(full.key)
-                if kept is None or _RANK[full.severity] > _RANK[kept.severity]:
-                    found[full.key] = full
-    return tuple(
-        sorted(found.values(), key=lambda g: (-_RANK[g.severity], -len(g.hosts), g.source))
-    )
+            failing: dict[tuple[GapKind, str], set[str]] = {}
+            for answer in answers.get(atom.id, ()):
+                for way in () if answer.live else _ways(answer):
+                    failing.setdefault(way, set()).add(answer.host)
+            for (kind, name), hosts in failing.items():
+                yield _Fault(group, atom, kind, name, frozenset(hosts), len(hosts - seen))
 
 
-_RANK = {"low": 0, "medium": 1, "high": 2}
-
-
-class _Raw:
-    """A gap before it is worded."""
-
-    __slots__ = ("blind", "field_name", "hosts", "kind", "severity")
-
-    def __init__(
-        self, kind: GapKind, field_name: str, hosts: Iterable[str], blind: int, severity: str
-    ) -> None:
-        self.kind = kind
-        self.field_name = field_name
-        self.hosts = tuple(sorted(hosts))
-        self.blind = blind
-        self.severity = severity
-
-
-def _gaps_of(
-    group: EvidenceGroup,
-    answers: Sequence[HostProbe],
-    live: set[tuple[str, str]],
-    population: int,
-) -> Iterable[_Raw]:
-    failing: dict[tuple[GapKind, str], list[str]] = {}
-    for answer in answers:
-        if answer.live:
-            continue
-        kind = _KINDS[answer.result]
-        if kind is GapKind.MISSING_FIELD:
-            for name in _empty_fields(answer.fill):
-                failing.setdefault((kind, name), []).append(answer.host)
-        else:
-            failing.setdefault((kind, ""), []).append(answer.host)
-    for (kind, name), hosts in failing.items():
-        blind = sum(1 for host in hosts if not any((host, a.id) in live for a in group.atoms))
-        severity = ("high" if blind else "medium") if group.required else "low"
-        whole = kind is GapKind.NO_SOURCE and len(hosts) < population
-        yield _Raw(GapKind.PARTIAL_POPULATION if whole else kind, name, hosts, blind, severity)
+def _ways(answer: HostProbe) -> Iterator[tuple[GapKind, str]]:
+    """In which ways an atom fails on a host: the kind, and the field where it is one."""
+    kind = _KINDS[answer.result]
+    if kind is not GapKind.MISSING_FIELD:
+        yield kind, ""
+        return
+    for name in _empty_fields(answer.fill):
+        yield kind, name
 
 
 def _empty_fields(fill: Mapping[str, float]) -> tuple[str, ...]:
-    worst = min(fill.values(), default=1.0)
-    return tuple(sorted(name for name, share in fill.items() if share <= worst))
+    return tuple(sorted(name for name, share in fill.items() if share < FILL_FLOOR))
 
 
-def _reason(atom: Atom, group: EvidenceGroup, gap: _Raw, population: int, behaviour: str) -> str:
-    where = f"{len(gap.hosts)} of {population} hosts"
+def _remedy(fault: _Fault, siem: str) -> Remedy:
+    if fault.kind is GapKind.PERMISSION:
+        # Whether the source is on is not known: the first thing to mend is our own reading.
+        return Remedy(
+            text=f"Let Huntonce's account at {siem} read {fault.atom.channel}, and measure again."
+        )
+    return fault.atom.remedy
+
+
+def _reason(fault: _Fault, kind: GapKind, count: int, population: int, behaviour: str) -> str:
+    atom, group = fault.atom, fault.group
+    where = f"{count} of {population} hosts"
     what = {
         GapKind.NO_SOURCE: f"{atom.label} arrives from none of {population} hosts",
         GapKind.PARTIAL_POPULATION: f"{atom.label} does not arrive from {where}",
-        GapKind.MISSING_FIELD: f"{atom.label} arrives without {gap.field_name} on {where}",
+        GapKind.MISSING_FIELD: f"{atom.label} arrives without {fault.field_name} on {where}",
         GapKind.PERMISSION: f"{atom.label} could not be asked for",
-    }.get(gap.kind, f"{atom.label} is {gap.kind} on {where}")
-    if gap.blind and group.required:
+    }.get(kind, f"{atom.label} is {kind} on {where}")
+    if fault.blind and group.required:
         others = "nothing else shows it there"
-        effect = f"on {gap.blind} of them we are blind to the {group.name} of {behaviour}: {others}"
+        effect = (
+            f"on {fault.blind} of them we are blind to the {group.name} of {behaviour}: {others}"
+        )
     else:
         effect = f"the {group.name} of {behaviour} rests on weaker traces there"
     default = "; off by default" if atom.off_by_default else ""

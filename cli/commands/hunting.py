@@ -141,8 +141,8 @@ def hunt(
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit(siem)
-        window = window_of(kit, since, until)
         hypothesis = find_target(kit, target)
+        window = window_of(kit, since, until)
         answer, settled = carry_out(kit, hypothesis, window)
         output.answer(
             views.hunt(answer, settled), lambda console: show_hunt(console, answer, settled)

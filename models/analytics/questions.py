@@ -47,6 +47,19 @@ def ask(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fire
     return analytic(records, spec, setting)
 
 
+def check(spec: AnalyticSpec) -> None:
+    """Nothing, where a spec can be asked.
+
+    Raises:
+        DomainError: Its type is not known, or an option is wrong.
+    """
+    for part in ("all", "none"):
+        for value in _strings(spec.options, part).values():
+            for text in _texts(value):
+                pattern(text)
+    ask((), spec, Setting(profile=Profile(), population=LARGEST))
+
+
 @lru_cache(maxsize=512)
 def pattern(text: str) -> re.Pattern[str]:
     """A compiled regular expression of a hunt definition, any case.
@@ -73,6 +86,26 @@ def _strings(options: Mapping[str, object], name: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise DomainError(f"option {name!r} must map facts to regular expressions")
     return {str(key): item for key, item in value.items()}
+
+
+def _fact_name(spec: AnalyticSpec, option: str) -> str:
+    value = spec.options.get(option)
+    if not isinstance(value, str) or not value:
+        raise DomainError(f"option {option!r} must name a fact, got {value!r}")
+    return value
+
+
+LARGEST = 1_000_000
+"""Of an option: no fleet, count of days or minutes is larger."""
+
+
+def _number(options: Mapping[str, object], name: str, default: float) -> float:
+    value = options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DomainError(f"option {name!r} must be a number, got {value!r}")
+    if not 0 <= value <= LARGEST:
+        raise DomainError(f"option {name!r} must lie within 0 and {LARGEST}, got {value!r}")
+    return value
 
 
 def matches(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) -> Fired:
@@ -123,7 +156,7 @@ def system_by_user(records: Sequence[Record], spec: AnalyticSpec, setting: Setti
 
 def account_mismatch(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) -> Fired:
     """Two facts that should name one account name two; empty ones do not count."""
-    left, right = str(spec.options.get("left")), str(spec.options.get("right"))
+    left, right = _fact_name(spec, "left"), _fact_name(spec, "right")
     return {
         index: {}
         for index, record in enumerate(records)
@@ -236,8 +269,8 @@ def burst(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fi
     left out: that is what deployment looks like.
     """
     key = _texts(spec.options.get("key", ("task", "action")))
-    least = int(str(spec.options.get("hosts", 3)))
-    span = timedelta(minutes=float(str(spec.options.get("minutes", 60))))
+    least = _number(spec.options, "hosts", 3)
+    span = timedelta(minutes=_number(spec.options, "minutes", 60))
     expected = set(known_author(records, spec, setting))
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, record in enumerate(records):
@@ -253,7 +286,7 @@ def burst(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fi
 
 
 def _within(
-    records: Sequence[Record], ordered: Sequence[int], least: int, span: timedelta
+    records: Sequence[Record], ordered: Sequence[int], least: float, span: timedelta
 ) -> Fired:
     """Indices that lie in some window of ``span`` with at least ``least`` distinct hosts."""
     fired: Fired = {}
@@ -281,8 +314,8 @@ def _within(
 def rare(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fired:
     """A value on at most ``hosts`` hosts of a population of at least ``population``."""
     key = _texts(spec.options.get("key", ("action",)))
-    most = int(str(spec.options.get("hosts", 2)))
-    if setting.population < int(str(spec.options.get("population", 20))):
+    most = _number(spec.options, "hosts", 2)
+    if setting.population < _number(spec.options, "population", 20):
         return {}
     spread = _spread(records, key)
     return {
@@ -295,9 +328,9 @@ def rare(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fir
 def common(records: Sequence[Record], spec: AnalyticSpec, setting: Setting) -> Fired:
     """A value that many hosts have, come to over days: what a fleet's software looks like."""
     key = _texts(spec.options.get("key", ("action",)))
-    share = float(str(spec.options.get("share", 0.05)))
-    days = timedelta(days=float(str(spec.options.get("days", 2))))
-    least = max(int(str(spec.options.get("hosts", 5))), share * setting.population)
+    share = _number(spec.options, "share", 0.05)
+    days = timedelta(days=_number(spec.options, "days", 2))
+    least = max(_number(spec.options, "hosts", 5), share * setting.population)
     spread = _spread(records, key)
     times: dict[tuple[str, ...], list[int]] = {}
     for index, record in enumerate(records):
@@ -340,7 +373,7 @@ def normal(text: str) -> str:
 
 def present(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) -> Fired:
     """A fact is known at all."""
-    name = str(spec.options.get("fact"))
+    name = _fact_name(spec, "fact")
     return {index: {} for index, record in enumerate(records) if record.fact(name)}
 
 

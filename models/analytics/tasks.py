@@ -5,6 +5,7 @@ Sysmon 11 and 12/13, and the command line of the tool). They are joined on host,
 time, so that a person judges one task and sees all of its evidence.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -29,7 +30,7 @@ def build(tables: Mapping[str, pa.Table]) -> list[Record]:
     """Records of task registrations from the searches' tables, oldest first.
 
     Tables by name: ``registered`` (4698, 4702), ``scheduler`` (106, 140), ``tooling`` (process
-    creations), ``deleted`` (4699, 141), ``traces`` (Sysmon 11-13). Absent tables are empty.
+    creations), ``deleted`` (4699), ``traces`` (Sysmon 11-13). Absent tables are empty.
     """
     records = [_from_security(row) for row in _rows(tables, "registered")]
     index = _by_task(records)
@@ -157,7 +158,6 @@ def _join_scheduler(rows: Sequence[Row], records: list[Record], index: Index) ->
 
 
 def _join_tooling(rows: Sequence[Row], records: list[Record], index: Index) -> None:
-    made: dict[tuple[str, str], Record] = {}
     for row in rows:
         line = _text(row, "CommandLine")
         found = registered_task(line)
@@ -167,17 +167,12 @@ def _join_tooling(rows: Sequence[Row], records: list[Record], index: Index) -> N
         host = target or _host(row)
         name = found.get("task", "")
         record = _nearest(index, host, name, _time(row), TOOL_LEAD)
-        if record is None:
-            key = (host, task_key(name))
-            earlier = made.get(key)
-            if earlier is not None and abs(earlier.time - _time(row)) <= TOOL_LEAD:
-                record = earlier
         if record is not None:
             _add_tool(record, row, found, line)
             continue
         record = _from_tool(row, found, host, line)
-        made[host, task_key(name)] = record
         records.append(record)
+        index.setdefault((host, task_key(name)), []).append(record)
 
 
 def _short(host: str) -> str:
@@ -206,7 +201,7 @@ def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Reco
     program, arguments = split_action(found.get("action", ""))
     facts = _facts(
         task=found.get("task", ""),
-        event="created",
+        event=found.get("event", ""),
         command=program,
         arguments=arguments,
         action=found.get("action", ""),
@@ -245,10 +240,14 @@ def _mark_deleted(row: Row, index: Index) -> None:
 # ------------------------------------------------------------------ context of what stands out
 
 
+_LOGON_ID = re.compile(r"(?:0x)?[0-9a-f]{1,16}")
+"""What a value must look like to be searched for: events are hostile, and * would be a wildcard."""
+
+
 def logon_search(records: Iterable[Record], limit: int = 500) -> SigmaSearch | None:
     """The logons behind registrations, to see whether they came over the network."""
-    ids = sorted({r.fact("logon_id") for r in records if r.fact("logon_id")})[:limit]
-    ids = [value for value in ids if value not in {"0x3e7", "0x0"}]
+    found = {r.fact("logon_id") for r in records} - {"0x3e7", "0x0"}
+    ids = sorted(value for value in found if _LOGON_ID.fullmatch(value))[:limit]
     if not ids:
         return None
     return SigmaSearch(
@@ -283,7 +282,7 @@ def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[
 
 def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[SigmaSearch, ...]:
     """Runs of the tasks that stand out: action events, and children of the task service."""
-    names = sorted({r.fact("task") for r in records if r.fact("task")})[:limit]
+    names = sorted({name for r in records if (name := _literal(r.fact("task")))})[:limit]
     programs = sorted({_program(r) for r in records if _program(r)})[:limit]
     searches: list[SigmaSearch] = []
     if names:
@@ -320,9 +319,14 @@ def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[Sig
     return tuple(searches)
 
 
+def _literal(name: str) -> str:
+    """A name that Sigma reads as it stands; "" for one with wildcards, which no task can have."""
+    return "" if any(mark in name for mark in "*?") else name
+
+
 def _program(record: Record) -> str:
     name = record.fact("command").strip().strip('"').replace("/", "\\").rsplit("\\", 1)[-1]
-    if not name or any(mark in name for mark in '*?"<>|'):
+    if not _literal(name) or any(mark in name for mark in '"<>|'):
         return ""
     return name if "." in name else f"{name}.exe"
 

@@ -8,6 +8,7 @@ from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import approve_publications, payload_of, planned_for
 from huntonce.models.stages.settle import case_of, rule_of, ticket_of
@@ -32,7 +33,7 @@ def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
             state = ProposalState.EXPIRED
         elif approve:
             for message in messages_of(unit, proposal):
-                unit.outbox.put(message, at=now)
+                enqueue(unit, message, at=now)
             if proposal.change == "publish":
                 approve_publications(unit, proposal.subject, proposal.target, by)
         decided = unit.proposals.save(

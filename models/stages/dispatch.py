@@ -11,7 +11,7 @@ from datetime import datetime
 
 from huntonce.models.detection import Deployment
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
-from huntonce.models.outbox import Channel, Message
+from huntonce.models.outbox import Channel, Message, MessageState
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.kit import Kit
 
@@ -47,6 +47,14 @@ def dispatch(kit: Kit, channel: Channel | None = None) -> Dispatched:
                 _done(kit, message, remote_id)
                 sent.append(message.key)
     return Dispatched(sent=tuple(sent), failed=tuple(failed))
+
+
+def enqueue(unit: UnitOfWork, message: Message, *, at: datetime) -> None:
+    """Write down what is to leave; what failed for good earlier waits to be sent again."""
+    if unit.outbox.put(message, at=at):
+        return
+    if any(failed.key == message.key for failed in unit.outbox.list(MessageState.FAILED)):
+        unit.outbox.failed(message.key, error="", again=True, at=at)
 
 
 def _claim(kit: Kit, channel: Channel) -> Message | None:

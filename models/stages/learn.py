@@ -21,9 +21,9 @@ from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import IntelDestination, UnitOfWork
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
-from huntonce.models.stages.dispatch import STALE_AFTER
+from huntonce.models.stages.dispatch import STALE_AFTER, enqueue
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.settle import PROPOSAL_LIFE
+from huntonce.models.stages.settle import PROPOSAL_LIFE, propose
 from huntonce.models.tlp import Tlp
 from huntonce.models.windows import Window
 
@@ -91,16 +91,20 @@ def keep_approved(kit: Kit, planned: Sequence[Publication], *, by: str) -> tuple
     """Store what a person chose to publish by naming it, approved by them."""
     now = kit.clock()
     stored: list[Publication] = []
+    failed: set[str] = set()
     with kit.open_unit() as unit:
         for publication in planned:
             kept = unit.publications.add(publication, actor=by, why=f"published by {by}")
+            if kept.state is PublicationState.FAILED:
+                failed.add(kept.destination)
             if kept.state in {PublicationState.PLANNED, PublicationState.FAILED}:
                 fresh = replace(kept, state=PublicationState.APPROVED)
                 kept = unit.publications.save(fresh, actor=by, why=f"published by {by}")
             stored.append(kept)
         for destination in sorted({p.destination for p in stored}):
             mine = [p for p in stored if p.destination == destination]
-            _put(unit, [p for p in mine if p.state is PublicationState.APPROVED], now=now)
+            leaving = [p for p in mine if p.state is PublicationState.APPROVED]
+            _put(unit, leaving, now=now, again=destination in failed)
         unit.commit()
     return tuple(stored)
 
@@ -156,7 +160,9 @@ def _keep(kit: Kit, planned: Iterable[Publication], subject: str) -> list[Public
         elif leaving:
             payload = payload_of(leaving)
             destination = leaving[0].destination
-            unit.proposals.add(
+            propose(
+                unit,
+                kit,
                 Proposal(
                     change="publish",
                     subject=subject,
@@ -166,8 +172,8 @@ def _keep(kit: Kit, planned: Iterable[Publication], subject: str) -> list[Public
                     evidence=key_of(leaving),
                     expires_at=now + PROPOSAL_LIFE,
                 ),
-                actor=kit.actor,
                 why=f"{subject} is closed",
+                now=now,
             )
         unit.commit()
     return stored
@@ -203,11 +209,15 @@ def key_of(publications: Sequence[Publication]) -> str:
     return f"publish-{publications[0].destination}-{digest([p.key for p in publications])[:24]}"
 
 
-def _put(unit: UnitOfWork, publications: Sequence[Publication], *, now: datetime) -> None:
+def _put(
+    unit: UnitOfWork, publications: Sequence[Publication], *, now: datetime, again: bool = False
+) -> None:
+    """Write publications down; ``again`` where one failed before: an answered message is over."""
     if publications:
-        unit.outbox.put(
+        enqueue(
+            unit,
             Message(
-                key=key_of(publications),
+                key=f"{key_of(publications)}{f'-{now:%Y%m%dT%H%M%S%f}' if again else ''}",
                 channel=Channel.PUBLICATION,
                 action="publish",
                 target=publications[0].destination,

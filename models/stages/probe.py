@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from huntonce.models.errors import ConnectorError
+from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.evidence import Atom, EvidenceModel
 from huntonce.models.ports import Siem
 from huntonce.models.profile import Profile
@@ -36,6 +36,10 @@ def look(siem: Siem, model: EvidenceModel, window: Window, profile: Profile) -> 
 
     The population is the asset list of the profile; without one, the hosts that the SIEM knows.
     A SIEM that refuses makes atoms ``unavailable``: never an empty answer.
+
+    Raises:
+        TransientError: It did not answer. That says nothing of what arrives: to be tried again.
+        ConnectorError: It refused even to name its hosts, and no asset list does.
     """
     population = population_of(siem, profile)
     arrivals = _ask(siem, model, window)
@@ -61,6 +65,8 @@ def _ask(siem: Siem, model: EvidenceModel, window: Window) -> Arrivals:
     try:
         inventory = siem.inventory(window)
         fill = siem.field_fill(window, wants(model))
+    except TransientError:
+        raise
     except ConnectorError as error:
         refused = {atom.id: str(error) for atom in model.atoms}
     matches: dict[str, dict[str, int]] = {}
@@ -68,17 +74,23 @@ def _ask(siem: Siem, model: EvidenceModel, window: Window) -> Arrivals:
         if needs_match(atom) and atom.id not in refused:
             try:
                 matches[atom.id] = _matches(siem, atom, window)
+            except TransientError:
+                raise
             except ConnectorError as error:
                 refused[atom.id] = str(error)
     return Arrivals(window=window, inventory=inventory, fill=fill, matches=matches, refused=refused)
 
 
 def _matches(siem: Siem, atom: Atom, window: Window) -> dict[str, int]:
+    ids: dict[str, object] = {"EventID": list(atom.event_ids)}
+    service = _SERVICES.get(atom.channel)
+    if service is None:  # Sigma has no name for it: the channel by its own
+        ids["Channel"] = atom.channel
     search = SigmaSearch(
         name=f"arrival of {atom.label}",
-        logsource={"product": "windows", "service": _service(atom)},
+        logsource={"product": "windows", **({"service": service} if service else {})},
         detection={
-            "ids": {"EventID": list(atom.event_ids)},
+            "ids": ids,
             **{key: value for key, value in atom.where.items() if key != "condition"},
             "condition": f"ids and ({atom.where['condition']})",
         },
@@ -94,7 +106,3 @@ _SERVICES = {
     "Microsoft-Windows-Sysmon/Operational": "sysmon",
     "Microsoft-Windows-TaskScheduler/Operational": "taskscheduler",
 }
-
-
-def _service(atom: Atom) -> str:
-    return _SERVICES[atom.channel]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 import yaml
@@ -95,14 +96,7 @@ def _try(
     kit: Kit, result: HuntResult, template: DetectionTemplate, targets: Sequence[Finding]
 ) -> Detection:
     technique = result.hypothesis.technique_id
-    rule = sigma_rule(
-        template,
-        result.definition,
-        tactics=_tactics(kit, technique),
-        references=(),
-        author=kit.policy.rule_author,
-        today=kit.clock().date(),
-    )
+    rule = _rule(kit, result, template)
     certificate = certify(
         rule,
         replay(kit, rule, result.window),
@@ -125,6 +119,35 @@ def _try(
     )
 
 
+def _rule(kit: Kit, result: HuntResult, template: DetectionTemplate) -> str:
+    """The template's rule: as stored, where only its dates would differ; else dated anew."""
+    today = kit.clock().date()
+
+    def written(first: date, modified: date | None) -> str:
+        return sigma_rule(
+            template,
+            result.definition,
+            tactics=_tactics(kit, result.hypothesis.technique_id),
+            references=(),
+            author=kit.policy.rule_author,
+            today=first,
+            modified=modified,
+        )
+
+    with kit.open_unit() as unit:
+        stored = unit.detections.by_key(rule_id(result.definition, template))
+    if stored is None:
+        return written(today, None)
+    document = yaml.safe_load(stored.rule)
+    first = date.fromisoformat(str(document["date"]))
+    before = document.get("modified")
+    modified = date.fromisoformat(str(before)) if before else None
+    same = written(first, modified)
+    if canonical_sha256(same) == canonical_sha256(stored.rule):
+        return stored.rule
+    return written(first, today)
+
+
 def _atoms(certificate: Certificate, result: HuntResult) -> tuple[str, ...]:
     """Atoms of the model that the rule's hits came from."""
     kinds = {(ref.channel, ref.event_id) for ref in certificate.fixtures}
@@ -142,7 +165,10 @@ def replay(kit: Kit, rule: str, window: Window) -> Replay:
     hits = pa.schema(list(EVENT_COLUMNS)).empty_table()
     if not faults:
         try:
-            hits = kit.siem.search_rule(rule, window).table
+            result = kit.siem.search_rule(rule, window)
+            hits = result.table
+            if result.truncated:
+                faults.append(f"it matches more than the {hits.num_rows} events that were fetched")
             branches = _branches(kit, rule, window)
         except ConnectorError as error:
             faults.append(f"{kit.siem.name} cannot run it: {error}")

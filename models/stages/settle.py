@@ -18,13 +18,15 @@ from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
-from huntonce.models.proposal import Proposal
+from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.promote import Promotion
 from huntonce.models.windows import Window, merge
 
 PROPOSAL_LIFE = timedelta(days=3)
+_ENDED = {HypothesisState.READY, HypothesisState.BLOCKED, HypothesisState.CONCLUDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +86,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
         detections = tuple(
             _keep_detection(unit, kit, detection, run, now) for detection in promotion.detections
         )
-        case = open_case(
-            result.hypothesis,
-            findings,
-            detections,
-            default_tlp=kit.policy.default_tlp,
-            desk=kit.cases.name,
-        )
-        cases = (_keep_case(unit, kit, case, run, now),) if case is not None else ()
+        cases = _keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
         concluded = unit.hunts.save(
             replace(
                 run,
@@ -128,9 +123,15 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
 
 def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> Hypothesis:
     stored = unit.hypotheses.by_key(result.hypothesis.key) or result.hypothesis
+    if stored.state in _ENDED:
+        # Another hunt for it ended meanwhile: this one takes it up again before it concludes.
+        stored = unit.hypotheses.save(
+            replace(stored, state=HypothesisState.HUNTING), actor=kit.actor, why=run.id
+        )
     blocked = result.verdict is Verdict.BLOCKED
     hunted = stored.hunted
-    if not blocked:
+    # Hours that a failed or cut search left unseen are not hunted: the next hunt looks again.
+    if not blocked and all(check.complete for check in result.checks):
         spans = [Window(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in hunted]
         merged = merge([*spans, result.window])
         hunted = tuple((w.start.isoformat(), w.end.isoformat()) for w in merged)
@@ -170,8 +171,11 @@ def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime)
         passes=0,
         measured_to=run.end.isoformat(),
     )
+    was = stored.state
     if fresh != stored:
         stored = unit.gaps.save(fresh, actor=kit.actor, why=f"measured by {run.id}")
+    if was is GapState.CLOSED:
+        reopen_ticket(unit, kit, stored, now)
     if stored.state in OPEN:
         _leave(
             unit,
@@ -189,6 +193,24 @@ def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime)
             now=now,
         )
     return stored
+
+
+def reopen_ticket(unit: UnitOfWork, kit: Kit, gap: Gap, now: datetime) -> None:
+    """Open the ticket of a gap that came back; one that never had a ticket gets its first."""
+    if not gap.ticket:
+        return
+    enqueue(
+        unit,
+        Message(
+            key=f"gap-{gap.key}-reopen-{gap.measured_to}",
+            channel=Channel.TICKET,
+            action="reopen",
+            target=kit.tickets.name,
+            subject=gap.id,
+            payload={"remote_id": gap.ticket, "comment": f"{gap.id} is back: {gap.reason}"},
+        ),
+        at=now,
+    )
 
 
 def ticket_of(gap: Gap) -> dict[str, object]:
@@ -256,6 +278,32 @@ def rule_of(detection: Detection) -> dict[str, object]:
     }
 
 
+def _keep_cases(
+    unit: UnitOfWork,
+    kit: Kit,
+    hypothesis: Hypothesis,
+    findings: Sequence[Finding],
+    detections: Sequence[Detection],
+    run: HuntRun,
+    now: datetime,
+) -> tuple[Case, ...]:
+    """The cases of what was found: those it is in already, and one for what is in none."""
+    cases = [case for case in unit.cases.list() if case.hypothesis_key == hypothesis.key]
+    known = {finding_id for case in cases for finding_id in case.finding_ids}
+    found = {finding.id for finding in findings}
+    held = tuple(case for case in cases if found & set(case.finding_ids))
+    case = open_case(
+        hypothesis,
+        [finding for finding in findings if finding.id not in known],
+        detections,
+        default_tlp=kit.policy.default_tlp,
+        desk=kit.cases.name,
+    )
+    if case is None:
+        return held
+    return (*held, _keep_case(unit, kit, case, run, now))
+
+
 def _keep_case(unit: UnitOfWork, kit: Kit, case: Case, run: HuntRun, now: datetime) -> Case:
     stored = unit.cases.add(case, actor=kit.actor, why=f"opened by {run.id}")
     _leave(
@@ -309,9 +357,11 @@ def _leave(
 ) -> None:
     """Put a message into the outbox, or a proposal before it, as the policy says."""
     if kit.policy.approvals.get(change, "auto") == "auto":
-        unit.outbox.put(message, at=now)
+        enqueue(unit, message, at=now)
         return
-    unit.proposals.add(
+    propose(
+        unit,
+        kit,
         Proposal(
             change=change,
             subject=message.subject,
@@ -321,9 +371,25 @@ def _leave(
             evidence=message.key,
             expires_at=now + PROPOSAL_LIFE,
         ),
-        actor=kit.actor,
         why=summary,
+        now=now,
     )
+
+
+def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: datetime) -> Proposal:
+    """Store a proposal; one that nobody decided in time is put before people once more."""
+    stored = unit.proposals.add(proposal, actor=kit.actor, why=why)
+    lapsed = stored.state is ProposalState.PENDING and stored.expires_at <= now
+    if stored.state is not ProposalState.EXPIRED and not lapsed:
+        return stored
+    again = replace(
+        stored,
+        state=ProposalState.PENDING,
+        expires_at=proposal.expires_at,
+        decided_by="",
+        decided_at=None,
+    )
+    return unit.proposals.save(again, actor=kit.actor, why=f"proposed again: {why}")
 
 
 def results_of(settled: Sequence[Settled]) -> dict[str, int]:

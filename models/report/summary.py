@@ -1,0 +1,116 @@
+"""Summary: the programme in a few sentences, and what would help most next."""
+
+from dataclasses import dataclass
+
+from huntonce.models.hypothesis import HypothesisState
+from huntonce.models.report.programme import GapView, Programme
+from huntonce.models.report.words import count, duration, gap_where, gap_wrong, some
+
+NEXT_STEPS = 3
+NOTHING_KNOWN = (
+    "No hunt has been concluded. Nothing is known yet: neither that an adversary is here, nor that "
+    "none is."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something to do.
+
+    Attributes:
+        about: Id of the thing it is about; the text goes on from it. "" where there is none.
+        command: What does it; "" where no command does.
+    """
+
+    about: str = ""
+    text: str
+    command: str = ""
+
+
+def in_short(programme: Programme) -> tuple[str, ...]:
+    """The state of the programme, a sentence a fact; what is not known is said first."""
+    numbers = programme.metrics
+    if not numbers.hunts:
+        return (NOTHING_KNOWN, *_gaps(programme))
+    of_all = count(len(programme.hypotheses), "hypothesis")
+    lines = [f"{count(numbers.hunts, 'hunt')} concluded, on {len(programme.judged)} of {of_all}."]
+    if numbers.confirmed:
+        hosts = count(len(programme.evil_hosts), "host")
+        cases = [view.case.id for view in programme.cases]
+        handed = f", handed to incident response as {some(cases)}" if cases else ""
+        verb = "was" if numbers.confirmed == 1 else "were"
+        lines.append(
+            f"{count(numbers.confirmed, 'hypothesis')} {verb} confirmed: malicious activity on "
+            f"{hosts}{handed}."
+        )
+    if numbers.ruled_out:
+        lines.append(
+            f"{count(numbers.ruled_out, 'hypothesis')} ruled out, as far as the hosts could be "
+            "seen."
+        )
+    if numbers.inconclusive:
+        lines.append(f"{count(numbers.inconclusive, 'hypothesis')} hunted but not ruled out.")
+    if numbers.blocked:
+        lines.append(
+            f"{count(numbers.blocked, 'hypothesis')} could not be looked at: nothing is known of "
+            "them."
+        )
+    return (*lines, *_gaps(programme), *_detections(programme))
+
+
+def _gaps(programme: Programme) -> tuple[str, ...]:
+    numbers = programme.metrics
+    if not numbers.gaps_surfaced:
+        return ()
+    spent = numbers.remediation_hours
+    median = f" (median {duration(spent)})" if spent is not None else ""
+    surfaced = count(numbers.gaps_surfaced, "gap")
+    rest = f"{numbers.gaps_closed} closed{median}, {numbers.gaps_open} open"
+    return (f"{surfaced} surfaced, {rest}.",)
+
+
+def _detections(programme: Programme) -> tuple[str, ...]:
+    if not programme.metrics.detections_promoted:
+        return ()
+    promoted = count(programme.metrics.detections_promoted, "detection")
+    return (f"{promoted} promoted, {programme.guarding} standing guard now.",)
+
+
+def next_steps(programme: Programme) -> tuple[Step, ...]:
+    """What would help most, first things first; at most ``NEXT_STEPS``."""
+    steps = [
+        Step(
+            about=view.detection.id,
+            text=f"does not stand guard: {', '.join(view.guard.faults())}.",
+        )
+        for view in programme.detections
+        if view.guard.promoted and view.guard.faults()
+    ]
+    steps += [_mend(view) for view in programme.gaps[:1] if view.open]
+    if programme.proposals:
+        waiting = count(len(programme.proposals), "proposal")
+        verb = "waits" if len(programme.proposals) == 1 else "wait"
+        text = f"{waiting} {verb} for a person's decision."
+        steps.append(Step(text=text, command="huntonce proposals"))
+    steps += [
+        Step(
+            about=view.hypothesis.id,
+            text=f"is ready to be hunted: {view.hypothesis.technique_id} "
+            f"{view.hypothesis.technique_name}.",
+            command=f"huntonce hunt {view.hypothesis.id}",
+        )
+        for view in programme.hypotheses
+        if view.hypothesis.state is HypothesisState.READY
+    ]
+    steps += [_mend(view) for view in programme.gaps[1:] if view.open]
+    return tuple(steps[:NEXT_STEPS])
+
+
+def _mend(view: GapView) -> Step:
+    gap = view.gap
+    waits = f" Closing it helps {some(view.weakens)}." if view.weakens else ""
+    return Step(
+        about=gap.id,
+        text=f"{gap_wrong(gap)}, {gap_where(gap)}.{waits}",
+        command=next(iter(gap.remedy.commands), ""),
+    )
