@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from huntonce.cli.output import Output, clean
+from huntonce.cli.output import Output, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, exit_code
 from huntonce.models.errors import HuntonceError
 
@@ -73,20 +73,23 @@ class Teller:
 
 
 def _summary(console: Console, numbers: dict[str, Any], home: Path) -> None:
+    closed = f"{numbers['gaps_closed']} closed by evidence (simulated fix)"
+    back = f"{numbers['published']} objects published, {numbers['pulled_back']} pulled back"
     console.print()
     console.print(
-        Text.assemble(
-            ("Gaps ", "bold"),
-            f"surfaced {numbers['gaps']}, closed {numbers['gaps_closed']}    ",
-            ("Detections ", "bold"),
-            f"promoted {numbers['detections']}    ",
-            ("IR ", "bold"),
-            f"{numbers['cases']} case, {numbers['published']} objects published, "
-            f"{numbers['pulled_back']} pulled back",
+        table(
+            ("outcome", "number", "of which"),
+            [
+                ("gaps", numbers["gaps"], closed),
+                ("detections", numbers["detections"], "certified, running on the lake"),
+                ("IR cases", numbers["cases"], f"closed as confirmed; {back}"),
+            ],
         )
     )
     option = "" if home == DEFAULT_HOME else f" --home {home}"
-    console.print(Text(f"Report: {numbers['report']}"))
-    console.print(Text(f"Look on: huntonce gaps{option}, huntonce show F-1{option}"))
-    console.print(Text(f"Your own: huntonce init --home my-home, then {'docs/guides/hunter.md'}"))
+    console.print(Text(f"\nReport   {numbers['report']}"), soft_wrap=True)
+    console.print(
+        Text(f"Look on  huntonce gaps{option} | huntonce show F-1{option}"), soft_wrap=True
+    )
+    console.print(Text("Your own huntonce init --home my-home, then docs/guides/hunter.md"))
     console.print(f"{numbers['seconds']:.0f} s")

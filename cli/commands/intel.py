@@ -130,11 +130,16 @@ def publish(
         kept = keep_approved(kit, planned, by="operator") if files else ()
         answers = send_publications(kit, outlets)
         answered = {publication.id for publication in answers}
-        answers = (*answers, *(p for p in kept if p.id not in answered))
+        before = [p for p in kept if p.id not in answered]
+        there = {"sent", "already_present"}
         counts = {
             name: sum(p.state.value == name for p in answers)
-            for name in ("sent", "already_present", "skipped_tlp", "rejected_field", "failed")
+            for name in ("sent", "already_present", "failed")
         }
+        counts["already_present"] += sum(p.state.value in there for p in before)
+        for name in ("skipped_tlp", "rejected_field"):
+            counts[name] = sum(p.state.value == name for p in before)
+        answers = (*answers, *before)
 
         def show(console: Console) -> None:
             for name, count in counts.items():
