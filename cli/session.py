@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
 
 DEFAULT_HOME = Path(".huntonce")
-DEMO_MARK = "demo-home"
 
 HomeOption = Annotated[
     Path,
@@ -39,7 +38,7 @@ SiemOption = Annotated[str, typer.Option("--siem", help="SIEM to look in.")]
 @contextmanager
 def session(home: Path, *, as_json: bool, writes: bool = False) -> "Iterator[tuple[Home, Output]]":
     """An open home and the output; expected faults become a message and an exit code."""
-    from huntonce.flows.bootstrap import Home
+    from huntonce.flows.bootstrap import DEMO_MARK, Home
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     output = Output(as_json=as_json)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 INTEL_COLLECTION = "5f7c1c1e-3d4b-4a57-9c1b-2f0f6a3f1d10"
 """Id of the collection that our own TAXII server offers for reading and writing."""
+DEMO_MARK = "demo-home"
+"""Name of the file that says that a home is the demo's, to be made anew by the next one."""
 
 
 def now() -> datetime:

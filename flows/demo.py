@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huntonce.flows.bootstrap import Home
+from huntonce.flows.bootstrap import DEMO_MARK, Home
 from huntonce.flows.runtime import attach, prefect_server, token
 from huntonce.flows.settings import DAYS, FILE
 from huntonce.flows.story import Listener, Told, listening, tell
@@ -24,7 +24,6 @@ from huntonce.models.profile import Profile
 if TYPE_CHECKING:
     from huntonce.connectors.intel.taxii_server.server import TaxiiServer
 
-MARK = "demo-home"
 FEED = "1d0c6f5e-8a0b-4e57-9b42-6f1c7d0a2b01"
 SHARED = "1d0c6f5e-8a0b-4e57-9b42-6f1c7d0a2b02"
 PAGE = 25
@@ -76,14 +75,14 @@ def fresh_home(path: Path) -> None:
         ConfigError: The folder holds something that is not a demo's.
     """
     if path.exists() and any(path.iterdir()):
-        if not (path / MARK).is_file():
+        if not (path / DEMO_MARK).is_file():
             raise ConfigError(
                 f"{path} is a home of your own, and the demo wants a fresh one",
                 hint="huntonce demo --home SOMEWHERE-ELSE",
             )
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
-    (path / MARK).write_text("huntonce demo makes this folder anew each time\n")
+    (path / DEMO_MARK).write_text("huntonce demo makes this folder anew each time\n")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.models.detection import Detection
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.report.markdown import escape
 from huntonce.models.stages.dispatch import dispatch
@@ -55,7 +56,8 @@ def probe_telemetry(siem: str = "lake", home: HomePath = None) -> dict[str, Any]
     with open_home(home) as opened:
         kit = opened.kit(siem)
         window = default_window(kit)
-        rows, changed = [], []
+        rows: list[dict[str, str]] = []
+        changed: list[Detection] = []
         for model in kit.library.evidence.values():
             sight = measure(opaque(kit), opaque(model), opaque(window))
             changed += check_detections(kit, sight)

@@ -6,16 +6,15 @@ import secrets
 from importlib.resources import files
 from pathlib import Path
 
-from huntonce.flows.bootstrap import Home
+from huntonce.flows.bootstrap import DEMO_MARK, Home
 from huntonce.models.errors import ConfigError
 from huntonce.models.report.definitions import DEFINITIONS
 from huntonce.models.report.programme import Programme, programme
 
-DEMO_MARK = "demo-home"
-"""A file of this name in a home says that the demo made it."""
 DEMO_NOTE = (
     "This is the demo: a made-up company with generated logs and a made-up adversary. The demo "
-    "itself decides what people would decide. The stages, the queries and the numbers are real."
+    "decides what people would decide and simulates the repair of a gap, so times to close mean "
+    "nothing here. The stages, the queries and the counts are real."
 )
 
 

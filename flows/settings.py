@@ -5,16 +5,21 @@ The environment wins over the file; nested names are joined by two underscores, 
 """
 
 import csv
+import os
 import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 from typing_extensions import override
 
@@ -29,7 +34,7 @@ Approval = Literal["ask", "auto"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class ChangeWindowSettings(_Part):
@@ -41,6 +46,15 @@ class ChangeWindowSettings(_Part):
     start: time = Field(description="Local wall time it starts.")
     end: time = Field(description="Local wall time it ends; before the start: past midnight.")
     zone: str = Field("UTC", description="IANA time zone.")
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone is called {zone!r}") from error
+        return zone
 
 
 class OrganisationSettings(_Part):
@@ -66,6 +80,13 @@ class OrganisationSettings(_Part):
     )
     internal_networks: list[str] = Field([], description="Networks (CIDR) that must not leave.")
     gap_owner: str = Field("", description="Who owns new visibility gaps.")
+
+    @field_validator("internal_networks")
+    @classmethod
+    def _networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
+            ip_network(network, strict=False)
+        return networks
 
 
 class PolicySettings(_Part):
@@ -123,7 +144,10 @@ class Settings(BaseSettings):
     """All of Huntonce's settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HUNTONCE_", env_nested_delimiter="__", extra="forbid"
+        env_prefix="HUNTONCE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     organisation: OrganisationSettings = OrganisationSettings()
@@ -154,23 +178,49 @@ def load_settings(home: Path) -> Settings:
     """The settings of a home.
 
     Raises:
-        ConfigError: The file is not TOML, or a setting is wrong; says which.
+        ConfigError: The file cannot be read or is not TOML, or a setting is wrong; says which.
     """
     path = home / FILE
-    document: dict[str, Any] = {}
-    if path.exists():
-        try:
-            document = tomllib.loads(path.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: {error}", hint="mend the file, it is TOML") from error
+    document = _document(path)
     try:
         return Settings(**document)
+    except SettingsError as error:
+        raise ConfigError(
+            f"the environment: {error}", hint="a whole section in one variable is written as JSON"
+        ) from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"{path}: {place}: {first['msg']}", hint="huntonce init writes a commented example"
-        ) from error
+            f"{_origin(path, document, first['loc'])}: {place}: {first['msg']}",
+            hint="huntonce init writes a commented example",
+        ) from None  # the cause repeats the values, and one of them may be a secret
+
+
+def _document(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint="mend the file, it is TOML") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="see that it may be read") from error
+    for key in document:
+        if key.startswith("_"):  # such names steer pydantic-settings itself
+            raise ConfigError(f"{path}: {key}: there is no such setting")
+    return document
+
+
+def _origin(path: Path, document: Mapping[str, Any], place: Sequence[int | str]) -> str:
+    """Where a faulty setting was made: its variable where there is one, else the file."""
+    names = [str(part).upper() for part in place]
+    present = {name.upper() for name in os.environ}
+    for length in range(len(names), 0, -1):
+        variable = "HUNTONCE_" + "__".join(names[:length])
+        if variable in present:
+            return variable
+    return str(path) if document else "settings"
 
 
 def profile_of(settings: Settings, home: Path) -> Profile:

@@ -174,7 +174,8 @@ def show_hunt(console: Console, answer: "LedgerAnswer", settled: "Settled") -> N
     if run.power is not None:
         console.print(Text(f"Seen     {run.power.words}"))
     verdict = run.verdict.value if run.verdict else ""
-    console.print(Text("Verdict  "), cell(verdict), Text(f": {clean(run.why)}"), sep="")
+    why = run.why.removesuffix(f": {run.power.words}") if run.power else run.why
+    console.print(Text("Verdict  "), cell(verdict), Text(f": {clean(why)}"), sep="")
     console.print(Text(f"Ledger   {answer.answer.value}: {answer.why}", style="dim"))
     _show_findings(console, settled.findings)
     show_gaps(console, settled.gaps)

@@ -19,6 +19,7 @@ from huntonce.cli.output import (
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
+    from huntonce.models.publication import Publication
     from huntonce.models.stages.collect import Collected
 
 app = typer.Typer(help="Threat intelligence in and out.", no_args_is_help=True)
@@ -130,29 +131,38 @@ def publish(
         kept = keep_approved(kit, planned, by="operator") if files else ()
         answers = send_publications(kit, outlets)
         answered = {publication.id for publication in answers}
-        before = [p for p in kept if p.id not in answered]
-        there = {"sent", "already_present"}
-        counts = {
-            name: sum(p.state.value == name for p in answers)
-            for name in ("sent", "already_present", "failed")
-        }
-        counts["already_present"] += sum(p.state.value in there for p in before)
-        for name in ("skipped_tlp", "rejected_field"):
-            counts[name] = sum(p.state.value == name for p in before)
-        answers = (*answers, *before)
-
-        def show(console: Console) -> None:
-            for name, count in counts.items():
-                if count:
-                    console.print(f"{count} {name.replace('_', ' ')}")
-            if not any(counts.values()):
-                console.print("Nothing is approved for publication (huntonce proposals).")
-            for p in answers:
-                if p.why:
-                    console.print(Text(f"  {p.object_id}: {clean(p.why)}", style="yellow"))
-
-        output.answer({**counts, "publications": [views.publication(p) for p in answers]}, show)
+        before = tuple(p for p in kept if p.id not in answered)
+        counts = _tally(answers, before)
+        output.answer(
+            {**counts, "publications": [views.publication(p) for p in (*answers, *before)]},
+            lambda console: _show_published(console, counts, (*answers, *before)),
+        )
         raise typer.Exit(FAILED if counts["failed"] else DONE)
+
+
+def _tally(answers: "tuple[Publication, ...]", before: "tuple[Publication, ...]") -> dict[str, int]:
+    """How many ended how; what an earlier call sent is there already."""
+    counts = {
+        name: sum(p.state.value == name for p in answers)
+        for name in ("sent", "already_present", "failed")
+    }
+    counts["already_present"] += sum(p.state.value in {"sent", "already_present"} for p in before)
+    for name in ("skipped_tlp", "rejected_field"):
+        counts[name] = sum(p.state.value == name for p in before)
+    return counts
+
+
+def _show_published(
+    console: Console, counts: dict[str, int], publications: "tuple[Publication, ...]"
+) -> None:
+    for name, count in counts.items():
+        if count:
+            console.print(f"{count} {name.replace('_', ' ')}")
+    if not any(counts.values()):
+        console.print("Nothing is approved for publication (huntonce proposals).")
+    for p in publications:
+        if p.why:
+            console.print(Text(f"  {p.object_id}: {clean(p.why)}", style="yellow"))
 
 
 @taxii.command("serve")

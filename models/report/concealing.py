@@ -15,7 +15,6 @@ _ANYWHERE = (
 _AFTER = {
     "schtasks": re.compile(r"(?i)((?<!\S)/r?p\s+)(\"[^\"]*\"|[^\s/]\S*)"),
     "psexec": re.compile(r"(?i)((?<!\S)[-/]p\s+)(\"[^\"]*\"|[^\s/-]\S*)"),
-    "wmic": re.compile(r"(?i)((?<!\S)/password:\s*)(\"[^\"]*\"|\S+)"),
     "net": re.compile(
         r"(?i)(\bnet1?(?:\.exe)?\s+use\s+\S+\s+(?:\\\\\S+\s+)?)(\"[^\"]*\"|[^\s/\\]\S*)(?=\s+/user:)"
     ),

@@ -17,13 +17,13 @@ from huntonce.models.report.definitions import DEFINITIONS
 from huntonce.models.report.programme import Programme
 
 LIMITS = {
-    "hunts": 50,
-    "findings": 25,
+    "hunts": 30,
+    "findings": 12,
     "hypotheses": 200,
     "gaps": 200,
     "detections": 200,
     "cases": 100,
-    "events": 200,
+    "events": 100,
     "names": 400,
     "publications": 300,
     "set_aside": 100,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from huntonce.models.hypothesis import HypothesisState
-from huntonce.models.report.programme import GapView, Programme
+from huntonce.models.report.programme import Programme
+from huntonce.models.report.views import GapView
 from huntonce.models.report.words import count, duration, gap_where, gap_wrong, some
 
 NEXT_STEPS = 3
@@ -55,6 +56,9 @@ def in_short(programme: Programme) -> tuple[str, ...]:
             f"{count(numbers.blocked, 'hypothesis')} could not be looked at: nothing is known of "
             "them."
         )
+    if never := programme.not_hunted:
+        verb = "has" if never == 1 else "have"
+        lines.append(f"{count(never, 'hypothesis')} {verb} never been hunted.")
     return (*lines, *_gaps(programme), *_detections(programme))
 
 
@@ -111,6 +115,6 @@ def _mend(view: GapView) -> Step:
     waits = f" Closing it helps {some(view.weakens)}." if view.weakens else ""
     return Step(
         about=gap.id,
-        text=f"{gap_wrong(gap)}, {gap_where(gap)}.{waits}",
+        text=f"{gap_wrong(gap)} ({gap_where(gap)}).{waits}",
         command=next(iter(gap.remedy.commands), ""),
     )

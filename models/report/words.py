@@ -14,7 +14,7 @@ from huntonce.models.publication import PublicationState
 HOURS_A_DAY = 24
 _IRREGULAR = {"hypothesis": "hypotheses", "case": "cases"}
 
-_VERDICTS: Mapping[Verdict, str] = {
+VERDICTS: Mapping[Verdict, str] = {
     Verdict.CONFIRMED_MALICIOUS: "Found: malicious activity",
     Verdict.CONFIRMED_BENIGN: "Found: benign activity",
     Verdict.RULED_OUT: "Ruled out, as far as it could be seen",
@@ -29,7 +29,7 @@ _TONES: Mapping[Verdict, str] = {
     Verdict.BLOCKED: "stop",
 }
 _STATES: Mapping[HypothesisState, str] = {
-    HypothesisState.PROPOSED: "Proposed: not hunted, no hunt for it is at hand",
+    HypothesisState.PROPOSED: "Proposed: no hunt for it is at hand",
     HypothesisState.READY: "Ready: not hunted yet",
     HypothesisState.BLOCKED: "Blocked: could not look",
     HypothesisState.HUNTING: "A hunt is under way",
@@ -115,6 +115,11 @@ def some(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def opening(text: str, limit: int) -> str:
+    """The first words of a text that is longer than the limit."""
+    return f"{text[:limit].rsplit(' ', 1)[0]} …"
+
+
 def plain(name: str) -> str:
     """An enumeration value without its underscores."""
     return name.replace("_", " ")
@@ -123,9 +128,15 @@ def plain(name: str) -> str:
 def verdict(run: HuntRun) -> str:
     """What a hunt ended with."""
     if run.verdict is not None:
-        return _VERDICTS[run.verdict]
+        return VERDICTS[run.verdict]
     running = run.state is HuntState.RUNNING
     return "Under way: no verdict yet" if running else "Abandoned: no verdict"
+
+
+def why(run: HuntRun) -> str:
+    """The reason of a verdict, without the statement of its power."""
+    told = run.why.removesuffix(f": {run.power.words}") if run.power is not None else run.why
+    return f"{told[:1].upper()}{told[1:]}"
 
 
 def tone(value: Verdict | None) -> str:
@@ -151,10 +162,10 @@ def nothing_found(run: HuntRun) -> str:
 def standing(hypothesis: Hypothesis) -> str:
     """Where a hypothesis stands, its verdict where it has one that still counts."""
     if hypothesis.state is HypothesisState.CONCLUDED and hypothesis.verdict is not None:
-        return _VERDICTS[hypothesis.verdict]
+        return VERDICTS[hypothesis.verdict]
     words = _STATES[hypothesis.state]
     if hypothesis.verdict not in {None, Verdict.BLOCKED}:
-        earlier = _VERDICTS[hypothesis.verdict] if hypothesis.verdict else ""
+        earlier = VERDICTS[hypothesis.verdict] if hypothesis.verdict else ""
         words = f"{words.replace(': not hunted yet', ' to be hunted again')} (before: {earlier})"
     return words
 
@@ -180,17 +191,17 @@ def check(value: Check) -> str:
 
 
 def gap_wrong(gap: Gap) -> str:
-    """What is wrong, of which trace."""
-    if gap.gap_kind is GapKind.MISSING_FIELD:
-        return f"{gap.atom_label} arrives without {gap.field_name or 'a needed field'}"
-    return f"{gap.atom_label} {_WRONG[gap.gap_kind]}"
+    """What is wrong, of which trace; says so where it is mended."""
+    wrong = _WRONG.get(gap.gap_kind, f"arrives without {gap.field_name or 'a needed field'}")
+    mended = "Mended: " if gap.state is GapState.CLOSED else ""
+    return f"{mended}{gap.atom_label} {wrong}"
 
 
 def gap_where(gap: Gap) -> str:
     """On how many hosts of how many."""
-    everywhere = gap.population and len(gap.hosts) >= gap.population
-    told = f"{len(gap.hosts):,} of {gap.population:,} hosts"
-    return f"everywhere: {told}" if everywhere else told
+    if gap.population and len(gap.hosts) >= gap.population:
+        return f"all {count(gap.population, 'host')}"
+    return f"{len(gap.hosts):,} of {count(gap.population, 'host')}"
 
 
 def gap_state(gap: Gap) -> str:
@@ -209,7 +220,7 @@ def certificate(value: Certificate | None) -> str:
     low, high = value.interval
     return (
         f"Fires on {value.fired:,} of {value.expected:,} malicious events and on "
-        f"{value.benign_hits:,} of {value.benign_events:,} usual records. "
+        f"{value.benign_hits:,} of {value.benign_events:,} benign records. "
         f"{rate(value.alerts_a_day)} false alerts a day "
         f"(95 % interval {rate(low)} to {rate(high)}) over {value.days:.1f} days."
     )
@@ -218,7 +229,7 @@ def certificate(value: Certificate | None) -> str:
 def runs_on(detection: Detection) -> str:
     """Where a detection runs, and where it should but does not."""
     if not detection.deployments:
-        return "runs nowhere yet"
+        return "nowhere yet"
     return ", ".join(
         f"{d.siem}: {d.observed or 'not observed'}"
         + (f" (should be {d.desired})" if d.desired != d.observed else "")
@@ -240,7 +251,7 @@ def health(detection: Detection) -> str:
 def determination(case: Case) -> str:
     """What IR says of a case."""
     if case.determination is None:
-        return f"{case.state.value}: incident response has not decided yet"
+        return f"{case.state.value}: with incident response"
     return f"{case.state.value}: {_DETERMINATIONS[case.determination]}"
 
 

@@ -1,0 +1,79 @@
+"""Writing the report into a home."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from huntonce.flows.bootstrap import Home
+from huntonce.flows.reporting import DEMO_MARK, write_report
+from huntonce.models.errors import ConfigError
+from huntonce.models.report.definitions import DEFINITIONS
+from tests.unit.report.report_examples import NOW, Turning, fill
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(path=tmp_path / "home", clock=Turning())
+    made.path.mkdir()
+    return made
+
+
+def test_the_page_and_its_numbers_are_written_together(home: Home) -> None:
+    fill(home.store, Turning())
+    page, numbers = write_report(home)
+    home.close()
+
+    assert [page, numbers] == [home.path / "report" / n for n in ("index.html", "metrics.json")]
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    document = json.loads(numbers.read_text())
+    assert document["at"] == NOW.isoformat()
+    assert document["metrics"]["gaps_surfaced"] == 2
+    assert set(document["metrics"]) == set(document["definitions"]) == set(DEFINITIONS)
+    assert document["log"]["chain"] == "verified"
+
+
+def test_only_the_demo_home_says_that_it_is_the_demo(home: Home) -> None:
+    assert "This is the demo" not in write_report(home)[0].read_text()
+
+    (home.path / DEMO_MARK).touch()
+
+    assert "This is the demo" in write_report(home)[0].read_text()
+    home.close()
+
+
+def test_a_second_report_replaces_the_first_and_leaves_nothing_beside_it(home: Home) -> None:
+    out = home.path / "elsewhere"
+    write_report(home, out)
+    write_report(home, out)
+    home.close()
+
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "metrics.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_with_a_hint(home: Home) -> None:
+    (home.path / "file").touch()
+
+    with pytest.raises(ConfigError) as caught:
+        write_report(home, home.path / "file")
+    home.close()
+
+    assert caught.value.hint
+
+
+def test_a_row_changed_behind_our_back_is_on_the_page(home: Home) -> None:
+    fill(home.store, Turning())
+    home.close()
+    with sqlite3.connect(home.path / "huntonce.db") as database:
+        database.execute("DROP TRIGGER transition_log_no_update")
+        database.execute("UPDATE transition_log SET why = 'nothing to see' WHERE seq = 3")
+    database.close()
+
+    changed = Home(path=home.path, clock=home.clock)
+    page, numbers = write_report(changed)
+    changed.close()
+
+    assert "The transition log is broken at row 3" in page.read_text()
+    log = json.loads(numbers.read_text())["log"]
+    assert (log["chain"], log["broken_at"]) == ("broken", 3)
