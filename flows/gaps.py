@@ -27,7 +27,7 @@ def measure(kit: Kit, model: EvidenceModel, window: Window) -> Sight:
     return look(kit.siem, model, window, kit.profile)
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
 def verify(kit: Kit) -> Verified:
     """Probe again for every open gap; the same telemetry twice counts once."""
     return verify_gaps(kit)
@@ -37,11 +37,12 @@ def verify_and_tell(kit: Kit) -> Verified:
     """Verify gaps, close their tickets, and tell of it."""
     verified = verify(opaque(kit))
     dispatch(kit)
-    if verified.passed or verified.closed or verified.failed:
+    if verified.passed or verified.closed or verified.failed or verified.regressed:
         tell(
             "Gaps",
             *[f"{gap.id} passed a probe ({gap.passes})" for gap in verified.passed],
             *[f"{gap.id} closed by evidence, {gap.ticket} closed" for gap in verified.closed],
+            *[f"{gap.id} came back: {gap.reason}" for gap in verified.regressed],
             *[f"{gap.id} still open on {len(gap.hosts)} hosts" for gap in verified.failed],
             closed=len(verified.closed),
         )
@@ -87,5 +88,6 @@ def verify_gaps_flow(siem: str = "lake", home: HomePath = None) -> dict[str, Any
         "closed": [gap.id for gap in verified.closed],
         "failed": [gap.id for gap in verified.failed],
         "waiting": [gap.id for gap in verified.waiting],
+        "regressed": [gap.id for gap in verified.regressed],
         "requeued": list(verified.requeued),
     }

@@ -17,7 +17,7 @@ from huntonce.models.windows import Window
 
 MAX_ALERTS_A_DAY = 1.0
 MIN_RECALL = 0.8
-EXACT_UP_TO = 1_000
+EXACT_UP_TO = 200
 NORMAL_975 = 1.959963984540054
 """The normal distribution's 97.5 % point."""
 
@@ -97,7 +97,7 @@ def poisson_interval(events: int, exposure: float) -> tuple[float, float]:
     """Exact 95 % interval of a Poisson rate (Garwood 1936), in events a unit of exposure.
 
     Above ``EXACT_UP_TO`` events by the formula of Wilson and Hilferty (1931), which differs from
-    it by less than one part in ten thousand there and costs nothing.
+    it by less than one part in a hundred thousand there and costs nothing.
 
     Raises:
         ValueError: The exposure is not positive.

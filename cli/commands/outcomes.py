@@ -70,7 +70,7 @@ def verify(
         dispatch(kit)
         groups = {
             name: [views.gap(g) for g in getattr(verified, name)]
-            for name in ("passed", "closed", "failed", "waiting")
+            for name in ("passed", "closed", "failed", "waiting", "regressed")
         }
 
         def show(console: Console) -> None:

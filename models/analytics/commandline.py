@@ -92,3 +92,11 @@ def split_action(action: str) -> tuple[str, str]:
             return stripped[1:end], stripped[end + 1 :].strip()
     program, _, rest = stripped.partition(" ")
     return program, rest.strip()
+
+
+_PASSWORD = re.compile(r"""(?i)((?:^|\s)(?:[/-](?:rp|p)|-password)\s+)("[^"]*"|'[^']*'|\S+)""")
+
+
+def redacted(command_line: str) -> str:
+    """A command line without the passwords of schtasks' /p and /rp and of -Password."""
+    return _PASSWORD.sub(r"\1***", command_line)

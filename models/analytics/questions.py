@@ -61,14 +61,17 @@ def check(spec: AnalyticSpec) -> None:
 
 
 @lru_cache(maxsize=512)
-def pattern(text: str) -> re.Pattern[str]:
+def pattern(text: str, *, lines: bool = False) -> re.Pattern[str]:
     """A compiled regular expression of a hunt definition, any case.
+
+    ``lines``: ^ and $ stand for the ends of each line, for facts that hold one value a line (a
+    task's actions). Never for what allows something: every line would have to match then.
 
     Raises:
         DomainError: It is not one.
     """
     try:
-        return re.compile(text, re.IGNORECASE)
+        return re.compile(text, re.IGNORECASE | (re.MULTILINE if lines else re.NOFLAG))
     except re.error as error:
         raise DomainError(f"not a regular expression: {text!r}: {error}") from error
 
@@ -112,7 +115,7 @@ def matches(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) ->
     """Facts that match.
 
     ``all`` maps each fact to patterns of which one must occur in it, ``none`` to patterns of
-    which none may.
+    which none may. In a fact of several lines each line is looked at by itself.
     """
     wanted = _strings(spec.options, "all")
     barred = _strings(spec.options, "none")
@@ -129,7 +132,7 @@ def matches(records: Sequence[Record], spec: AnalyticSpec, _setting: Setting) ->
 
 def _first(text: str, patterns: tuple[str, ...]) -> str:
     for one in patterns:
-        found = pattern(one).search(text)
+        found = pattern(one, lines=True).search(text)
         if found and found.group(0):
             return found.group(0).strip()
     return ""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from huntonce.models.analytics.accounts import joined
-from huntonce.models.analytics.commandline import registered_task, split_action
+from huntonce.models.analytics.commandline import redacted, registered_task, split_action
 from huntonce.models.analytics.records import Record, ref_of
 from huntonce.models.query import SigmaSearch
 
@@ -88,7 +88,7 @@ def _from_security(row: Row) -> Record:
         event="updated" if row["event_id"] == 4702 else "created",  # noqa: PLR2004
         command=command,
         arguments=arguments,
-        action=f"{command} {arguments}".strip(),
+        action=_joined(command, arguments),
         author=_text(row, "TaskAuthor"),
         run_as=_text(row, "TaskUserId"),
         run_level=_text(row, "TaskRunLevel"),
@@ -102,6 +102,20 @@ def _from_security(row: Row) -> Record:
         shown_by="Security",
     )
     return _record(row, name, facts)
+
+
+def _joined(commands: str, arguments: str) -> str:
+    """Command lines of a task's actions, one a line."""
+    pairs = _actions(commands, arguments)
+    return "\n".join(f"{command} {rest}".strip() for command, rest in pairs).strip()
+
+
+def _actions(commands: str, arguments: str) -> list[tuple[str, str]]:
+    """Command and arguments of each action; both are texts with a line an action."""
+    left, right = commands.split("\n"), arguments.split("\n")
+    if len(left) != len(right):  # a line break within: what belongs together is not known
+        return [(command, arguments) for command in left]
+    return list(zip(left, right, strict=True))
 
 
 def _record(
@@ -185,7 +199,7 @@ def _short(host: str) -> str:
 def _add_tool(record: Record, row: Row, found: Mapping[str, str], line: str) -> None:
     record.refs.append(ref_of(row, "tool"))
     record.hosts.add(_host(row))
-    record.facts.setdefault("tool", line)
+    record.facts.setdefault("tool", redacted(line))
     if _host(row) != record.host:
         record.facts["remote_from"] = _host(row)
     if "definition" not in record.facts and found.get("action"):
@@ -209,7 +223,7 @@ def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Reco
         triggers=found.get("trigger", ""),
         registered_by=_text(row, "User"),
         logon_id=_text(row, "LogonId").casefold(),
-        tool=line,
+        tool=redacted(line),
         remote_from=_host(row) if host != _host(row) else "",
         shown_by="process creation",
     )
@@ -283,7 +297,7 @@ def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[
 def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[SigmaSearch, ...]:
     """Runs of the tasks that stand out: action events, and children of the task service."""
     names = sorted({name for r in records if (name := _literal(r.fact("task")))})[:limit]
-    programs = sorted({_program(r) for r in records if _program(r)})[:limit]
+    programs = sorted({program for r in records for program, _ in _programs(r)})[:limit]
     searches: list[SigmaSearch] = []
     if names:
         searches.append(
@@ -324,8 +338,15 @@ def _literal(name: str) -> str:
     return "" if any(mark in name for mark in "*?") else name
 
 
-def _program(record: Record) -> str:
-    name = record.fact("command").strip().strip('"').replace("/", "\\").rsplit("\\", 1)[-1]
+def _programs(record: Record) -> list[tuple[str, str]]:
+    """File name of the program of each action, with its arguments."""
+    actions = _actions(record.fact("command"), record.fact("arguments"))
+    named = ((_program(command), arguments) for command, arguments in actions)
+    return [(program, arguments) for program, arguments in named if program]
+
+
+def _program(command: str) -> str:
+    name = command.strip().strip('"').replace("/", "\\").rsplit("\\", 1)[-1]
     if not _literal(name) or any(mark in name for mark in '"<>|'):
         return ""
     return name if "." in name else f"{name}.exe"
@@ -341,12 +362,13 @@ def join_execution(records: Sequence[Record], runs: pa.Table, children: pa.Table
     for record in records:
         for row in by_task.get((record.host, task_key(record.entity)), ()):
             _ran(record, row)
-        arguments = record.fact("arguments").strip().casefold()
-        for row in by_program.get((record.host, _program(record).casefold()), ()):
-            line = _text(row, "CommandLine").casefold()
-            # Without a command line the program and its parent are all there is to go by.
-            if not line or not arguments or arguments in line:
-                _ran(record, row)
+        for program, told in _programs(record):
+            arguments = told.strip().casefold()
+            for row in by_program.get((record.host, program.casefold()), ()):
+                line = _text(row, "CommandLine").casefold()
+                # Without a command line the program and its parent are all there is to go by.
+                if not line or not arguments or arguments in line:
+                    _ran(record, row)
 
 
 MAX_RUNS = 20

@@ -11,7 +11,7 @@ from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import approve_publications, payload_of, planned_for
-from huntonce.models.stages.settle import case_of, rule_of, ticket_of
+from huntonce.models.stages.leaving import case_of, rule_of, ticket_of
 
 
 def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:

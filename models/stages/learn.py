@@ -23,7 +23,7 @@ from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.dispatch import STALE_AFTER, enqueue
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.settle import PROPOSAL_LIFE, propose
+from huntonce.models.stages.leaving import PROPOSAL_LIFE, propose
 from huntonce.models.tlp import Tlp
 from huntonce.models.windows import Window
 

@@ -3,12 +3,11 @@
 Killed before the commit, nothing of it exists; after it, everything does, and the outbox sends.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from huntonce.models.case import Case
+from huntonce.models.case import Case, CaseState
 from huntonce.models.detection import Deployment, Detection, DetectionState
 from huntonce.models.finding import Finding
 from huntonce.models.gap import OPEN, Gap, GapState
@@ -18,14 +17,12 @@ from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
-from huntonce.models.proposal import Proposal, ProposalState
-from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.leaving import case_of, leave, reopen_ticket, rule_of, ticket_of
 from huntonce.models.stages.promote import Promotion
 from huntonce.models.windows import Window, merge
 
-PROPOSAL_LIFE = timedelta(days=3)
 _ENDED = {HypothesisState.READY, HypothesisState.BLOCKED, HypothesisState.CONCLUDED}
 
 
@@ -79,8 +76,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
     now = kit.clock()
     with kit.open_unit() as unit:
         findings = tuple(
-            unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
-            for finding in result.looked.findings
+            _keep_finding(unit, kit, finding, run) for finding in result.looked.findings
         )
         gaps = tuple(_keep_gap(unit, kit, gap, run, now) for gap in result.gaps)
         detections = tuple(
@@ -143,41 +139,55 @@ def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> H
             hunted=hunted,
             evidence_version=result.sight.model.version,
             logic_version=result.definition.version,
+            attack_version=kit.catalogue.version,
         ),
         actor=kit.actor,
         why=f"{run.id}: {result.why}",
     )
 
 
+def _keep_finding(unit: UnitOfWork, kit: Kit, finding: Finding, run: HuntRun) -> Finding:
+    """Store a finding; the same thing with other context around it is the one that is known.
+
+    A longer window shows more runs of a task and more logons: that is no second intrusion.
+    """
+    core = _core(finding)
+    for known in unit.findings.list():
+        same = (known.hypothesis_key, known.entity) == (finding.hypothesis_key, finding.entity)
+        if same and core and _core(known) == core:
+            return known
+    return unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
+
+
+def _core(finding: Finding) -> frozenset[str]:
+    return frozenset(e.uid for e in finding.events if e.role in {"registration", "tool"})
+
+
 def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime) -> Gap:
     """Store a gap, or bring the one that is known up to what was measured now."""
     stored = unit.gaps.add(gap, actor=kit.actor, why=f"surfaced by {run.id}")
-    waiting = tuple(sorted({*stored.unlocks, *gap.unlocks}))
-    state = stored.state
-    if stored.state is GapState.CLOSED:
-        state = GapState.REGRESSED
-    elif stored.state is GapState.VERIFYING:
-        state = GapState.SURFACED
-    fresh = replace(
-        stored,
-        gap_kind=gap.gap_kind,
-        hosts=gap.hosts,
-        population=gap.population,
-        severity=gap.severity,
-        reason=gap.reason,
-        remedy=gap.remedy,
-        unlocks=waiting,
-        state=state,
-        passes=0,
-        measured_to=run.end.isoformat(),
-    )
+    fresh = replace(stored, unlocks=tuple(sorted({*stored.unlocks, *gap.unlocks})))
+    if _tells(stored, run):
+        back = {GapState.CLOSED: GapState.REGRESSED, GapState.VERIFYING: GapState.SURFACED}
+        fresh = replace(
+            fresh,
+            gap_kind=gap.gap_kind,
+            hosts=gap.hosts,
+            population=gap.population,
+            severity=gap.severity,
+            reason=gap.reason,
+            remedy=gap.remedy,
+            state=back.get(stored.state, stored.state),
+            passes=0,
+            measured_to=run.end.isoformat(),
+        )
     was = stored.state
     if fresh != stored:
         stored = unit.gaps.save(fresh, actor=kit.actor, why=f"measured by {run.id}")
-    if was is GapState.CLOSED:
+    if stored.state is GapState.REGRESSED and was is GapState.CLOSED:
         reopen_ticket(unit, kit, stored, now)
     if stored.state in OPEN:
-        _leave(
+        leave(
             unit,
             kit,
             Message(
@@ -195,38 +205,16 @@ def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime)
     return stored
 
 
-def reopen_ticket(unit: UnitOfWork, kit: Kit, gap: Gap, now: datetime) -> None:
-    """Open the ticket of a gap that came back; one that never had a ticket gets its first."""
-    if not gap.ticket:
-        return
-    enqueue(
-        unit,
-        Message(
-            key=f"gap-{gap.key}-reopen-{gap.measured_to}",
-            channel=Channel.TICKET,
-            action="reopen",
-            target=kit.tickets.name,
-            subject=gap.id,
-            payload={"remote_id": gap.ticket, "comment": f"{gap.id} is back: {gap.reason}"},
-        ),
-        at=now,
-    )
+def _tells(gap: Gap, run: HuntRun) -> bool:
+    """Whether a hunt's window says how a gap stands now.
 
-
-def ticket_of(gap: Gap) -> dict[str, object]:
-    """What a ticket desk is told of a gap."""
-    return {
-        "title": f"{gap.atom_label}: {gap.gap_kind.value.replace('_', ' ')}",
-        "gap": gap.id,
-        "kind": gap.gap_kind.value,
-        "source": gap.source,
-        "severity": gap.severity,
-        "owner": gap.owner,
-        "reason": gap.reason,
-        "hosts": list(gap.hosts),
-        "remedy": gap.remedy.text,
-        "commands": list(gap.remedy.commands),
-    }
+    What a newer probe showed is not undone by older telemetry, nor by a window that holds both.
+    """
+    if not gap.measured_to:
+        return True
+    last = datetime.fromisoformat(gap.measured_to)
+    mended = gap.state in {GapState.CLOSED, GapState.VERIFYING}
+    return run.start >= last if mended else run.end >= last
 
 
 def _keep_detection(
@@ -248,7 +236,7 @@ def _keep_detection(
             actor=kit.actor,
             why=f"to be deployed to {kit.rules.name}",
         )
-    _leave(
+    leave(
         unit,
         kit,
         Message(
@@ -266,18 +254,6 @@ def _keep_detection(
     return stored
 
 
-def rule_of(detection: Detection) -> dict[str, object]:
-    """What a rule store is told of a detection."""
-    certificate = asdict(detection.certificate) if detection.certificate else {}
-    return {
-        "rule_id": detection.rule_id,
-        "title": detection.title,
-        "rule": detection.rule,
-        "certificate": json.loads(json.dumps(certificate, default=str)),
-        "filters": [],
-    }
-
-
 def _keep_cases(
     unit: UnitOfWork,
     kit: Kit,
@@ -292,110 +268,36 @@ def _keep_cases(
     known = {finding_id for case in cases for finding_id in case.finding_ids}
     found = {finding.id for finding in findings}
     held = tuple(case for case in cases if found & set(case.finding_ids))
-    case = open_case(
+    for case in held:
+        if case.state is CaseState.OPEN and not case.remote_id:
+            _hand_over(unit, kit, case, now)
+    fresh = open_case(
         hypothesis,
         [finding for finding in findings if finding.id not in known],
         detections,
         default_tlp=kit.policy.default_tlp,
         desk=kit.cases.name,
     )
-    if case is None:
+    if fresh is None:
         return held
-    return (*held, _keep_case(unit, kit, case, run, now))
+    stored = unit.cases.add(fresh, actor=kit.actor, why=f"opened by {run.id}")
+    _hand_over(unit, kit, stored, now)
+    return (*held, stored)
 
 
-def _keep_case(unit: UnitOfWork, kit: Kit, case: Case, run: HuntRun, now: datetime) -> Case:
-    stored = unit.cases.add(case, actor=kit.actor, why=f"opened by {run.id}")
-    _leave(
+def _hand_over(unit: UnitOfWork, kit: Kit, case: Case, now: datetime) -> None:
+    leave(
         unit,
         kit,
         Message(
-            key=f"case-{stored.key}",
+            key=f"case-{case.key}",
             channel=Channel.CASE,
             action="create",
-            target=kit.cases.name,
-            subject=stored.id,
-            payload=case_of(stored),
+            target=case.desk,
+            subject=case.id,
+            payload=case_of(case),
         ),
         change="open_case",
-        summary=f"open {stored.id}: {stored.title}",
+        summary=f"open {case.id}: {case.title}",
         now=now,
     )
-    return stored
-
-
-def case_of(case: Case) -> dict[str, object]:
-    """What a case desk is told of a case."""
-    return {
-        "title": case.title,
-        "case": case.id,
-        "summary": case.summary,
-        "severity": case.severity,
-        "tlp": case.tlp.value,
-        "techniques": list(case.technique_ids),
-        "hosts": list(case.hosts),
-        "accounts": list(case.accounts),
-        "observables": [{"type": o.type, "value": o.value} for o in case.observables],
-        "timeline": [
-            {
-                "time": ref.time.isoformat(),
-                "host": ref.host,
-                "channel": ref.channel,
-                "event_id": ref.event_id,
-                "record_id": ref.record_id,
-                "shows": ref.role,
-            }
-            for ref in case.events
-        ],
-        "first": case.first.isoformat(),
-        "last": case.last.isoformat(),
-    }
-
-
-def _leave(
-    unit: UnitOfWork, kit: Kit, message: Message, *, change: str, summary: str, now: datetime
-) -> None:
-    """Put a message into the outbox, or a proposal before it, as the policy says."""
-    if kit.policy.approvals.get(change, "auto") == "auto":
-        enqueue(unit, message, at=now)
-        return
-    propose(
-        unit,
-        kit,
-        Proposal(
-            change=change,
-            subject=message.subject,
-            subject_sha256=digest(message.payload),
-            target=message.target,
-            summary=summary,
-            evidence=message.key,
-            expires_at=now + PROPOSAL_LIFE,
-        ),
-        why=summary,
-        now=now,
-    )
-
-
-def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: datetime) -> Proposal:
-    """Store a proposal; one that nobody decided in time is put before people once more."""
-    stored = unit.proposals.add(proposal, actor=kit.actor, why=why)
-    lapsed = stored.state is ProposalState.PENDING and stored.expires_at <= now
-    if stored.state is not ProposalState.EXPIRED and not lapsed:
-        return stored
-    again = replace(
-        stored,
-        state=ProposalState.PENDING,
-        expires_at=proposal.expires_at,
-        decided_by="",
-        decided_at=None,
-    )
-    return unit.proposals.save(again, actor=kit.actor, why=f"proposed again: {why}")
-
-
-def results_of(settled: Sequence[Settled]) -> dict[str, int]:
-    """Counts of outcomes over several hunts."""
-    return {
-        "gaps": len({gap.id for s in settled for gap in s.gaps}),
-        "detections": len({d.id for s in settled for d in s.detections}),
-        "cases": len({c.id for s in settled for c in s.cases}),
-    }

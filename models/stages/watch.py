@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from huntonce.models.detection import Detection, DetectionState
-from huntonce.models.evidence import Atom
 from huntonce.models.gap import OPEN, Gap, GapKind, GapState
 from huntonce.models.hypothesis import HypothesisState
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.leaving import reopen_ticket
 from huntonce.models.stages.probe import Sight, look
 from huntonce.models.visibility import HostProbe, ProbeResult
 from huntonce.models.windows import Window
@@ -21,6 +21,7 @@ RECENT = timedelta(days=7)
 
 _WATCHED = OPEN | {GapState.CLOSED}
 _OUTCOMES = ("passed", "closed", "failed", "waiting", "regressed", "stays")
+_SILENT = {ProbeResult.MISSING, ProbeResult.UNAVAILABLE}
 
 _ON_DUTY = frozenset({DetectionState.EXPERIMENTAL, DetectionState.TEST, DetectionState.STABLE})
 
@@ -53,7 +54,8 @@ class Verified:
     """What a verification run found.
 
     Attributes:
-        waiting: Not measured: no newer telemetry, or the SIEM would not say.
+        waiting: Not proven: no newer telemetry, too few hosts that sent any, or the SIEM would
+            not say.
         requeued: Ids of hypotheses that a closed gap made ready again.
         regressed: Closed gaps that are back.
     """
@@ -74,24 +76,27 @@ def recent(extent: Window, span: timedelta = RECENT) -> Window:
 def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     """Probe again for every gap; close those that passed often enough in a row.
 
-    A pass is evidence, not its absence: the source's traces are live on every host of the gap
-    that is still in scope. The same telemetry looked at twice counts once: a gap whose
-    measurement did not move waits. A closed gap that shows again has regressed.
+    A probe passes when the trace is live on the share of the gap's hosts that the power floor asks
+    for and none of them still shows the fault; hosts that sent nothing prove nothing. The same
+    telemetry looked at twice counts once: a gap whose measurement did not move waits. A closed
+    gap whose fault shows again, on hosts that do send other things, has regressed.
     """
     extent = kit.siem.extent()
     with kit.open_unit() as unit:
-        gaps = [g for g in unit.gaps.list() if g.siem == kit.siem.name and g.state in _WATCHED]
-    open_gaps = [gap for gap in gaps if gap.state in OPEN]
+        gaps = [g for g in unit.gaps.list() if g.state in _WATCHED and g.siem == kit.siem.name]
     if extent is None or not gaps:
-        return Verified(passed=(), closed=(), failed=(), waiting=tuple(open_gaps), requeued=())
+        waiting = tuple(gap for gap in gaps if gap.state in OPEN)
+        return Verified(passed=(), closed=(), failed=(), waiting=waiting, requeued=())
     span = window or recent(extent)
-    measured = _measure(kit, span)
+    probes = _Probes(kit)
+    answers = {gap.id: probes.of(gap, _span_of(gap, span)) for gap in gaps}
     groups: dict[str, list[Gap]] = {name: [] for name in _OUTCOMES}
     requeued: list[str] = []
     with kit.open_unit() as unit:
-        for gap in gaps:
+        for known in gaps:
+            gap = unit.gaps.get(known.id) or known
             judge = _judge_closed if gap.state is GapState.CLOSED else _judge
-            outcome, stored = judge(unit, kit, gap, measured)
+            outcome, stored = judge(unit, kit, gap, answers[gap.id], span)
             groups[outcome].append(stored)
             if outcome == "closed":
                 requeued.extend(_requeue(unit, kit, stored))
@@ -106,89 +111,139 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     )
 
 
+def _span_of(gap: Gap, span: Window) -> Window:
+    """What to look at for a gap: for an empty field only what is newer than its last probe."""
+    if gap.gap_kind is not GapKind.MISSING_FIELD or not gap.measured_to:
+        return span
+    start = max(span.start, datetime.fromisoformat(gap.measured_to))
+    return Window(start, span.end) if start < span.end else span
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """What every evidence model shows of a window.
+class _Answers:
+    """What was measured for one gap.
 
     Attributes:
-        gaps: Key to gap as it stands now.
-        answers: (source, host) to the answers of the source's primary atoms, with their fields.
-        alive: Hosts that delivered anything that a model asks for.
+        by_host: Host to the answer for the gap's atom; empty where no model knows the atom.
+        alive: Hosts that sent anything that the atom's model asks for.
     """
 
-    window: Window
-    gaps: Mapping[str, Gap]
-    answers: Mapping[tuple[str, str], Sequence[tuple[Atom, HostProbe]]]
+    by_host: Mapping[str, HostProbe]
     alive: frozenset[str]
 
-    def shows(self, gap: Gap, host: str) -> bool | None:
-        """Whether a gap is mended on a host; None where that was not, or cannot be, measured."""
-        answers = [
-            answer
-            for atom, answer in self.answers.get((gap.source, host), ())
-            if not gap.field_name or gap.field_name in atom.fields
-        ]
-        results = {answer.result for answer in answers}
-        if gap.gap_kind is GapKind.PERMISSION:
-            return ProbeResult.UNAVAILABLE not in results if answers else None
-        if not answers or ProbeResult.UNAVAILABLE in results:
-            return None
-        if gap.gap_kind is GapKind.MISSING_FIELD:
-            # A sibling proves the source, but only the event itself shows its field.
-            return all(a.live and a.result is ProbeResult.PRESENT for a in answers)
-        return all(answer.live for answer in answers)
+
+class _Probes:
+    """Probes by window and technique, each measured once."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._sights: dict[tuple[Window, str], Sight] = {}
+
+    def of(self, gap: Gap, window: Window) -> _Answers:
+        """What the first model that knows the gap's atom shows of it."""
+        for model in self._kit.library.evidence.values():
+            if all(atom.id != gap.atom_id for atom in model.atoms):
+                continue
+            key = (window, model.technique_id)
+            if key not in self._sights:
+                self._sights[key] = look(self._kit.siem, model, window, self._kit.profile)
+            probes = self._sights[key].probes
+            return _Answers(
+                by_host={p.host: p for p in probes if p.atom_id == gap.atom_id},
+                alive=frozenset(p.host for p in probes if p.result not in _SILENT),
+            )
+        return _Answers(by_host={}, alive=frozenset())
 
 
-def _measure(kit: Kit, window: Window) -> _Measured:
-    gaps: dict[str, Gap] = {}
-    answers: dict[tuple[str, str], list[tuple[Atom, HostProbe]]] = {}
-    alive: set[str] = set()
-    silent = {ProbeResult.MISSING, ProbeResult.UNAVAILABLE}
-    for model in kit.library.evidence.values():
-        sight = look(kit.siem, model, window, kit.profile)
-        atoms = {atom.id: atom for atom in model.atoms}
-        for answer in sight.probes:
-            atom = atoms[answer.atom_id]
-            if answer.result not in silent:
-                alive.add(answer.host)
-            if atom.primary:
-                answers.setdefault((atom.source, answer.host), []).append((atom, answer))
-        for gap in surface(
-            model,
-            sight.probes,
-            siem=kit.siem.name,
-            hypothesis_key="",
-            behaviour=model.technique_id,
-            owner="",
-        ):
-            gaps.setdefault(gap.key, gap)
-    return _Measured(window=window, gaps=gaps, answers=answers, alive=frozenset(alive))
+def _newer(gap: Gap, window: Window) -> bool:
+    """Whether a window ends after what the last probe of a gap saw."""
+    return not gap.measured_to or window.end > datetime.fromisoformat(gap.measured_to)
 
 
-def _judge(unit: UnitOfWork, kit: Kit, gap: Gap, measured: _Measured) -> tuple[str, Gap]:
-    shown = [seen for host in gap.hosts if (seen := measured.shows(gap, host)) is not None]
-    if not shown:
+def _judge(
+    unit: UnitOfWork, kit: Kit, gap: Gap, answers: _Answers, window: Window
+) -> tuple[str, Gap]:
+    end = window.end.isoformat()
+    concerned = [answers.by_host[host] for host in gap.hosts if host in answers.by_host]
+    if not _newer(gap, window) or not concerned:
         return "waiting", gap
-    if not all(shown):
-        return "failed", _failed(unit, kit, gap, measured)
-    end = measured.window.end
-    if gap.measured_to and end <= datetime.fromisoformat(gap.measured_to):
+    if gap.gap_kind is not GapKind.PERMISSION and any(
+        answer.result is ProbeResult.UNAVAILABLE for answer in concerned
+    ):
+        return "waiting", gap  # that the SIEM would not say is another gap, and proves nothing
+    failing = tuple(sorted(p.host for p in concerned if _still_wrong(gap, p)))
+    mended = sum(_mended(gap, p) for p in concerned)
+    if failing:
+        state = GapState.SURFACED if gap.state is GapState.VERIFYING else gap.state
+        fresh = replace(gap, state=state, passes=0, hosts=failing, measured_to=end)
+        why = f"still wrong on {len(failing)} hosts over {window}"
+        return "failed", unit.gaps.save(fresh, actor=kit.actor, why=why)
+    if mended < kit.policy.power_floor * len(concerned):
         return "waiting", gap
     passes = gap.passes + 1
-    why = f"probe passed ({passes} of {kit.policy.gap_passes}) over {measured.window}"
+    why = f"probe passed ({passes} of {kit.policy.gap_passes}) over {window}"
     stored = unit.gaps.save(
-        replace(gap, state=GapState.VERIFYING, passes=passes, measured_to=end.isoformat()),
+        replace(gap, state=GapState.VERIFYING, passes=passes, measured_to=end),
         actor=kit.actor,
         why=why,
     )
     if passes < kit.policy.gap_passes:
         return "passed", stored
-    closed = unit.gaps.save(replace(stored, state=GapState.CLOSED), actor=kit.actor, why=why)
+    return "closed", _close(unit, kit, stored, why, end)
+
+
+def _still_wrong(gap: Gap, answer: HostProbe) -> bool:
+    """Whether a host shows the gap's fault; one that is silent shows it only if silence is it."""
+    if gap.gap_kind is GapKind.MISSING_FIELD:
+        return answer.result is ProbeResult.FIELD_MISSING
+    if gap.gap_kind is GapKind.PERMISSION:
+        return answer.result is ProbeResult.UNAVAILABLE
+    return not answer.live
+
+
+def _mended(gap: Gap, answer: HostProbe) -> bool:
+    """Whether a host proves that a gap's fault is gone."""
+    if gap.gap_kind is GapKind.MISSING_FIELD:
+        # A sibling proves the source, but only the event itself shows its field.
+        return answer.live and answer.result is ProbeResult.PRESENT
+    return answer.live or gap.gap_kind is GapKind.PERMISSION
+
+
+def _judge_closed(
+    unit: UnitOfWork, kit: Kit, gap: Gap, answers: _Answers, window: Window
+) -> tuple[str, Gap]:
+    """A closed gap that shows its fault in newer telemetry is open again, and so is its ticket."""
+    back = tuple(
+        sorted(
+            answer.host
+            for host in gap.hosts
+            if host in answers.alive
+            and (answer := answers.by_host.get(host)) is not None
+            and _still_wrong(gap, answer)
+        )
+    )
+    if not back or not _newer(gap, window):
+        return "stays", gap
+    fresh = replace(
+        gap,
+        state=GapState.REGRESSED,
+        hosts=back,
+        passes=0,
+        measured_to=window.end.isoformat(),
+    )
+    why = f"wrong again on {len(back)} hosts over {window}"
+    stored = unit.gaps.save(fresh, actor=kit.actor, why=why)
+    reopen_ticket(unit, kit, stored, kit.clock())
+    return "regressed", stored
+
+
+def _close(unit: UnitOfWork, kit: Kit, gap: Gap, why: str, end: str) -> Gap:
+    closed = unit.gaps.save(replace(gap, state=GapState.CLOSED), actor=kit.actor, why=why)
     if closed.ticket:
         enqueue(
             unit,
             Message(
-                key=f"gap-{closed.key}-close-{closed.measured_to}",
+                key=f"gap-{closed.key}-close-{end}",
                 channel=Channel.TICKET,
                 action="close",
                 target=kit.tickets.name,
@@ -197,46 +252,7 @@ def _judge(unit: UnitOfWork, kit: Kit, gap: Gap, measured: _Measured) -> tuple[s
             ),
             at=kit.clock(),
         )
-    return "closed", closed
-
-
-def _failed(unit: UnitOfWork, kit: Kit, gap: Gap, measured: _Measured) -> Gap:
-    state = GapState.SURFACED if gap.state is GapState.VERIFYING else gap.state
-    fresh = replace(gap, state=state, passes=0, measured_to=measured.window.end.isoformat())
-    now = measured.gaps.get(gap.key)
-    if now is not None:
-        fresh = replace(
-            fresh,
-            gap_kind=now.gap_kind,
-            hosts=now.hosts,
-            population=now.population,
-            reason=now.reason,
-        )
-    if fresh == gap:
-        return gap
-    return unit.gaps.save(fresh, actor=kit.actor, why=fresh.reason)
-
-
-def _judge_closed(unit: UnitOfWork, kit: Kit, gap: Gap, measured: _Measured) -> tuple[str, Gap]:
-    """A closed gap is back where newer telemetry of a host that is not silent lacks the source."""
-    if gap.measured_to and measured.window.end <= datetime.fromisoformat(gap.measured_to):
-        return "stays", gap
-    back = [
-        host for host in gap.hosts if host in measured.alive and measured.shows(gap, host) is False
-    ]
-    if not back:
-        return "stays", gap
-    fresh = replace(
-        gap,
-        state=GapState.REGRESSED,
-        hosts=tuple(back),
-        passes=0,
-        measured_to=measured.window.end.isoformat(),
-    )
-    why = f"{gap.atom_label} no longer arrives from {len(back)} hosts"
-    stored = unit.gaps.save(fresh, actor=kit.actor, why=why)
-    reopen_ticket(unit, kit, stored, kit.clock())
-    return "regressed", stored
+    return closed
 
 
 def _requeue(unit: UnitOfWork, kit: Kit, gap: Gap) -> Iterable[str]:

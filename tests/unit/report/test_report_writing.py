@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from huntonce.flows.bootstrap import Home
-from huntonce.flows.reporting import DEMO_MARK, write_report
+from huntonce.flows.bootstrap import DEMO_MARK, Home
+from huntonce.flows.reporting import write_report
 from huntonce.models.errors import ConfigError
 from huntonce.models.report.definitions import DEFINITIONS
 from tests.unit.report.report_examples import NOW, Turning, fill

@@ -1,0 +1,319 @@
+"""What arrived, as probes and power."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from huntonce.models.evidence import EvidenceModel
+from huntonce.models.seeing import Arrivals, bridge, needs_match, power, probe, wants
+from huntonce.models.visibility import HostProbe, ProbeResult
+from tests.support.builders import (
+    SCHEDULER,
+    SECURITY,
+    SYSMON,
+    Arrived,
+    arrivals,
+    atom,
+    group,
+    model,
+    window,
+)
+
+HOURS = 240
+SILENCE = 72
+
+
+def naive_bridge(mask: int, hours: int, silence: int) -> int:
+    """Hour by hour: set, or in a hole that is short enough."""
+    live = [bool(mask >> hour & 1) for hour in range(hours)]
+    if not any(live):
+        return 0
+    edges = [-1, *(hour for hour in range(hours) if live[hour]), hours]
+    for left, right in pairwise(edges):
+        if right - left - 1 <= silence:
+            live[left + 1 : right] = [True] * (right - left - 1)
+    return sum(1 << hour for hour in range(hours) if live[hour])
+
+
+def of(atom_id: str, probes: Sequence[HostProbe], host: str = "PC1") -> HostProbe:
+    return next(p for p in probes if (p.host, p.atom_id) == (host, atom_id))
+
+
+def value(of_model: EvidenceModel, hosts: Sequence[str], arrived: Arrivals) -> float:
+    return power(of_model, hosts, arrived.window, probe(of_model, hosts, arrived)).value
+
+
+# ---------------------------------------------------------------- bridge
+
+
+@given(
+    st.integers(1, 200).flatmap(
+        lambda hours: st.tuples(st.integers(0, (1 << hours) - 1), st.just(hours))
+    ),
+    st.integers(0, 90),
+)
+def test_bridging_is_what_a_walk_from_hour_to_hour_gives(
+    drawn: tuple[int, int], silence: int
+) -> None:
+    mask, hours = drawn
+
+    assert bridge(mask, hours, silence) == naive_bridge(mask, hours, silence)
+
+
+@given(st.integers(0), st.integers(1, 100), st.integers(0, 100))
+def test_bridged_bits_stay_within_the_window(mask: int, hours: int, silence: int) -> None:
+    assert bridge(mask, hours, silence) < 1 << hours
+
+
+def test_a_weekend_is_bridged_and_a_dead_agent_is_not() -> None:
+    friday, monday, hours = 1 << 10, 1 << 83, 200
+
+    whole = bridge(friday | monday, hours, SILENCE)
+    dead = bridge(friday | monday << 1, hours, SILENCE)
+
+    assert whole >> 11 & 1
+    assert not dead >> 11 & 1
+
+
+# ---------------------------------------------------------------- probe
+
+
+def test_an_event_that_arrived_is_present_and_live() -> None:
+    found = of("security/4698", probe(model(), ["PC1"], arrivals([("PC1", SECURITY, 4698, 3, 2)])))
+
+    assert (found.result, found.live, found.events) == (ProbeResult.PRESENT, True, 2)
+    assert found.first is not None
+
+
+def test_a_silent_channel_is_missing() -> None:
+    found = of("security/4698", probe(model(), ["PC1"], arrivals([("PC2", SECURITY, 4698, 3, 2)])))
+
+    assert (found.result, found.live, found.hours) == (ProbeResult.MISSING, False, 0)
+
+
+def test_a_security_channel_without_the_subcategory_is_missing() -> None:
+    found = of("security/4698", probe(model(), ["PC1"], arrivals([("PC1", SECURITY, 4624, 3, 9)])))
+
+    assert (found.result, found.live) == (ProbeResult.MISSING, False)
+
+
+def test_a_sibling_of_the_subcategory_makes_it_empty_and_live() -> None:
+    one = atom("security/4698", siblings=(4698, 4702))
+    wanted = model(group("creation", one))
+
+    found = of("security/4698", probe(wanted, ["PC1"], arrivals([("PC1", SECURITY, 4702, 3, 1)])))
+
+    assert (found.result, found.live, found.events) == (ProbeResult.EMPTY, True, 0)
+
+
+def test_another_channel_that_delivers_something_else_is_empty_and_not_live() -> None:
+    one = atom("sysmon/11", siblings=())
+    wanted = model(group("creation", one))
+
+    found = of("sysmon/11", probe(wanted, ["PC1"], arrivals([("PC1", SYSMON, 1, 3, 1)])))
+
+    assert (found.result, found.live) == (ProbeResult.EMPTY, False)
+
+
+def test_a_field_that_is_mostly_empty_is_missing_on_that_host_only() -> None:
+    one = atom("security/4688", fields=("CommandLine",))
+    wanted = model(group("tooling", one))
+    arrived = arrivals(
+        [(host, SECURITY, 4688, 3, 10) for host in ("PC1", "PC2")],
+        fill=[
+            ("PC1", SECURITY, 4688, "CommandLine", 4, 10),
+            ("PC2", SECURITY, 4688, "CommandLine", 5, 10),
+        ],
+    )
+
+    probes = probe(wanted, ["PC1", "PC2"], arrived)
+
+    first, second = of("security/4688", probes), of("security/4688", probes, "PC2")
+    assert (first.result, first.live, first.hours) == (ProbeResult.FIELD_MISSING, False, 0)
+    assert first.fill == {"CommandLine": 0.4}
+    assert (second.result, second.live) == (ProbeResult.PRESENT, True)
+
+
+def test_fill_counts_over_all_ids_of_the_trace() -> None:
+    one = atom("sysmon/12", event_ids=(12, 13), siblings=(12, 13), fields=("TargetObject",))
+    arrived = arrivals(
+        [("PC1", SYSMON, 12, 0, 10), ("PC1", SYSMON, 13, 0, 10)],
+        fill=[
+            ("PC1", SYSMON, 12, "TargetObject", 10, 10),
+            ("PC1", SYSMON, 13, "TargetObject", 2, 10),
+        ],
+    )
+
+    found = of("sysmon/12", probe(model(group("creation", one)), ["PC1"], arrived))
+
+    assert found.fill == {"TargetObject": 0.6}
+    assert found.live
+
+
+def test_a_refusal_is_unavailable_and_never_empty() -> None:
+    arrived = arrivals([("PC1", SECURITY, 4698, 3, 1)], refused={"security/4698": "no permission"})
+
+    found = of("security/4698", probe(model(), ["PC1"], arrived))
+
+    assert (found.result, found.live, found.events) == (ProbeResult.UNAVAILABLE, False, 0)
+
+
+def test_a_trace_that_only_a_search_can_tell_is_judged_by_the_search() -> None:
+    one = atom("sysmon/11", where={"a": {"X": "y"}, "condition": "a"}, siblings=())
+    wanted = model(group("creation", one))
+    rows: list[Arrived] = [("PC1", SYSMON, 11, 0, 500), ("PC2", SYSMON, 11, 0, 500)]
+
+    probes = probe(wanted, ["PC1", "PC2"], arrivals(rows, matches={"sysmon/11": {"PC2": 1}}))
+
+    assert needs_match(one)
+    assert of("sysmon/11", probes).result is ProbeResult.EMPTY
+    assert of("sysmon/11", probes, "PC2").result is ProbeResult.PRESENT
+    assert of("sysmon/11", probes, "PC2").live
+
+
+def test_fields_are_asked_for_by_channel_and_id_once() -> None:
+    wanted = model(
+        group("creation", atom("security/4698", fields=("TaskName",))),
+        group(
+            "actor", atom("security/4698-subject", event_ids=(4698,), fields=("SubjectUserSid",))
+        ),
+    )
+
+    assert [(w.event_id, w.fields) for w in wants(wanted)] == [
+        (4698, ("SubjectUserSid", "TaskName"))
+    ]
+
+
+def test_a_source_that_was_switched_on_today_says_nothing_of_last_month() -> None:
+    hours = 30 * 24
+    one = atom("security/4698", siblings=(4698, 4702))
+    rows: list[Arrived] = [("PC1", SECURITY, 4624, hour, 1) for hour in range(0, hours, 24)]
+    rows.append(("PC1", SECURITY, 4702, hours - 1, 1))
+
+    found = of(
+        "security/4698", probe(model(group("creation", one)), ["PC1"], arrivals(rows, hours=hours))
+    )
+
+    assert found.live
+    assert found.hours >> (hours - 1) & 1
+    assert not found.hours & 1
+    assert found.hours.bit_count() <= 8 * 24
+
+
+# ---------------------------------------------------------------- power
+
+
+def test_power_is_the_share_of_host_hours_with_every_required_group() -> None:
+    rows: list[Arrived] = [
+        ("PC1", SECURITY, 4698, 0, 1),
+        ("PC1", SECURITY, 4688, 0, 1),
+        ("PC2", SECURITY, 4698, 0, 1),
+    ]
+
+    answer = power(
+        model(), ["PC1", "PC2"], window(48), probe(model(), ["PC1", "PC2"], arrivals(rows))
+    )
+
+    assert answer.value == 0.5
+    assert (answer.population, answer.seen, answer.blind) == (2, 1, ("PC2",))
+    assert answer.weakest == "execution"
+    assert {g.name: g.value for g in answer.groups} == {"creation": 1.0, "execution": 0.5}
+    assert "seen 1 of 2 hosts (50.0%)" in answer.words
+
+
+def test_groups_that_are_live_at_different_times_are_not_live_together() -> None:
+    hours = 400
+    wanted = model(
+        group("creation", atom("security/4698")), group("execution", atom("taskscheduler/200"))
+    )
+    rows: list[Arrived] = [("PC1", SECURITY, 4698, 0, 1), ("PC1", SCHEDULER, 200, hours - 1, 1)]
+
+    answer = power(
+        wanted, ["PC1"], window(hours), probe(wanted, ["PC1"], arrivals(rows, hours=hours))
+    )
+
+    assert answer.value == 0
+    assert answer.blind == ("PC1",)
+
+
+def test_an_alternative_of_the_group_is_as_good() -> None:
+    rows: list[Arrived] = [("PC1", SYSMON, 11, 0, 1), ("PC1", SECURITY, 4688, 0, 1)]
+
+    assert value(model(), ["PC1"], arrivals(rows)) == 1
+
+
+def test_a_group_that_is_not_required_does_not_count() -> None:
+    wanted = model(
+        group("creation", atom("security/4698")),
+        group("tooling", atom("security/4688"), required=False),
+    )
+
+    assert value(wanted, ["PC1"], arrivals([("PC1", SECURITY, 4698, 0, 1)])) == 1
+
+
+def test_nobody_in_scope_means_no_power() -> None:
+    answer = power(model(), [], window(), ())
+
+    assert (answer.value, answer.population) == (0.0, 0)
+    assert answer.words.startswith("no host in scope")
+
+
+HOST = st.sampled_from(["PC1", "PC2", "PC3", "OUT1", "OUT2"])
+CHANNEL_ID = st.sampled_from(
+    [(SECURITY, 4698), (SECURITY, 4702), (SECURITY, 4688), (SECURITY, 4624), (SYSMON, 11)]
+)
+ROWS = st.lists(
+    st.builds(
+        lambda host, pair, hour, events: (host, *pair, hour, events),
+        HOST,
+        CHANNEL_ID,
+        st.integers(-3, HOURS + 3),
+        st.integers(1, 5),
+    ),
+    max_size=25,
+)
+INSIDE = ["PC1", "PC2", "PC3"]
+
+
+@settings(deadline=None)
+@given(ROWS, ROWS)
+def test_more_telemetry_never_lowers_power(before: list[Arrived], more: list[Arrived]) -> None:
+    less = value(model(), INSIDE, arrivals(before, hours=HOURS))
+
+    assert value(model(), INSIDE, arrivals([*before, *more], hours=HOURS)) >= less
+
+
+@settings(deadline=None)
+@given(ROWS, ROWS)
+def test_hosts_outside_the_population_never_change_it(
+    rows: list[Arrived], others: list[Arrived]
+) -> None:
+    outside: list[Arrived] = [("OUT9", *row[1:]) for row in others]
+
+    assert value(model(), INSIDE, arrivals([*rows, *outside], hours=HOURS)) == value(
+        model(), INSIDE, arrivals(rows, hours=HOURS)
+    )
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_power_and_its_parts_stay_within_bounds(rows: list[Arrived]) -> None:
+    arrived = arrivals(rows, hours=HOURS)
+    probes = probe(model(), INSIDE, arrived)
+    answer = power(model(), INSIDE, arrived.window, probes)
+
+    assert all(0 <= p.hours < 1 << HOURS and bool(p.hours) <= p.live for p in probes)
+    assert 0 <= answer.value <= min(g.value for g in answer.groups if g.required) <= 1
+    assert answer.seen + len(answer.blind) == len(INSIDE)
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_only_what_was_proven_is_live(rows: list[Arrived]) -> None:
+    proven = {(h, c) for h, c, e, hour, _ in rows if e != 4624 and 0 <= hour < HOURS}
+
+    for one in probe(model(), INSIDE, arrivals(rows, hours=HOURS)):
+        channel = SYSMON if one.atom_id.startswith("sysmon") else SECURITY
+        assert not one.live or (one.host, channel) in proven

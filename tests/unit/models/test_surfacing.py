@@ -1,0 +1,169 @@
+"""From probes to gaps."""
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from huntonce.models.evidence import EvidenceModel
+from huntonce.models.gap import Gap, GapKind
+from huntonce.models.seeing import probe
+from huntonce.models.surfacing import surface
+from tests.support.builders import SECURITY, Arrived, arrivals, atom, group, model
+
+TWO = ("PC1", "PC2")
+
+
+def gaps(
+    of_model: EvidenceModel, rows: Iterable[Arrived], hosts: Iterable[str] = TWO, **more: object
+) -> tuple[Gap, ...]:
+    arrived = arrivals(rows, **more)  # type: ignore[arg-type] - passed through
+    return surface(
+        of_model,
+        probe(of_model, tuple(hosts), arrived),
+        siem="lake",
+        hypothesis_key="h1",
+        behaviour="T1053.005",
+        owner="platform",
+    )
+
+
+def one_source() -> EvidenceModel:
+    """Two atoms of one switch in two required groups, and one of another."""
+    return model(
+        group("creation", atom("security/4698", source="audit", siblings=(4698, 4702))),
+        group("actor", atom("security/4699", source="audit", siblings=(4699, 4702))),
+        group("execution", atom("security/4688", source="process")),
+    )
+
+
+def test_what_one_switch_turns_on_is_one_gap() -> None:
+    found = gaps(one_source(), [])
+
+    assert sorted(g.source for g in found) == ["audit", "process"]
+    assert all(g.gap_kind is GapKind.NO_SOURCE and g.hosts == TWO for g in found)
+
+
+def test_a_gap_names_the_hosts_of_all_atoms_of_its_source() -> None:
+    rows: list[Arrived] = [("PC1", SECURITY, 4698, 0, 1), ("PC2", SECURITY, 4699, 0, 1)]
+
+    (audit,) = (g for g in gaps(one_source(), rows) if g.source == "audit")
+
+    assert audit.hosts == TWO
+    assert audit.gap_kind is GapKind.NO_SOURCE
+
+
+def test_some_hosts_are_a_partial_population_and_all_are_no_source() -> None:
+    rows: list[Arrived] = [("PC1", SECURITY, 4702, 0, 1), ("PC1", SECURITY, 4688, 0, 1)]
+
+    partial = gaps(one_source(), rows)
+
+    assert {g.gap_kind for g in partial} == {GapKind.PARTIAL_POPULATION}
+    assert {g.hosts for g in partial} == {("PC2",)}
+    assert all("does not arrive from 1 of 2 hosts" in g.reason for g in partial)
+
+
+def test_a_gap_keeps_its_key_while_its_hosts_change() -> None:
+    whole = gaps(one_source(), [])
+    part = gaps(one_source(), [("PC1", SECURITY, 4702, 0, 1)])
+
+    assert {g.source: g.key for g in whole} == {g.source: g.key for g in part}
+    assert len({g.key for g in whole}) == len(whole)
+
+
+def test_an_alternative_raises_no_gap() -> None:
+    wanted = model(
+        group("creation", atom("security/4698"), atom("sysmon/11", primary=False)),
+    )
+
+    assert [g.source for g in gaps(wanted, [])] == ["source of security/4698"]
+
+
+def test_severity_says_whether_anything_else_shows_it() -> None:
+    wanted = model(
+        group("creation", atom("security/4698"), atom("sysmon/11", primary=False)),
+        group("tooling", atom("security/4688"), required=False),
+    )
+    sysmon = "Microsoft-Windows-Sysmon/Operational"
+
+    blind = {g.group: g.severity for g in gaps(wanted, [("PC1", sysmon, 11, 0, 1)])}
+    helped = {g.group: g for g in gaps(wanted, [(host, sysmon, 11, 0, 1) for host in TWO])}
+
+    assert blind == {"creation": "high", "tooling": "low"}
+    assert helped["creation"].severity == "medium"
+    assert "rests on weaker traces" in helped["creation"].reason
+
+
+def test_every_empty_field_is_a_gap_with_its_name() -> None:
+    wanted = model(group("creation", atom("security/4698", fields=("A", "B", "C"))))
+    fill = [("PC1", SECURITY, 4698, name, filled, 10) for name, filled in zip("ABC", (0, 3, 9))]  # noqa: B905
+
+    found = gaps(wanted, [("PC1", SECURITY, 4698, 0, 10)], ["PC1"], fill=fill)
+
+    assert {(g.gap_kind, g.field_name) for g in found} == {
+        (GapKind.MISSING_FIELD, "A"),
+        (GapKind.MISSING_FIELD, "B"),
+    }
+    assert len({g.key for g in found}) == 2
+
+
+def test_a_refusal_is_a_gap_of_permission_and_not_of_the_source() -> None:
+    wanted = model(group("creation", atom("security/4698")))
+
+    (gap,) = gaps(wanted, [], refused={"security/4698": "denied"})
+
+    assert gap.gap_kind is GapKind.PERMISSION
+    assert not gap.remedy.commands
+    assert "read Security" in gap.remedy.text
+    assert gap.key not in {g.key for g in gaps(wanted, [])}
+
+
+def test_what_is_seen_everywhere_is_no_gap() -> None:
+    rows: list[Arrived] = [
+        (host, SECURITY, event_id, 0, 1) for host in TWO for event_id in (4702, 4688)
+    ]
+
+    assert gaps(one_source(), rows) == ()
+
+
+def test_the_worst_come_first_and_carry_what_a_ticket_needs() -> None:
+    wanted = model(
+        group("tooling", atom("security/4688"), required=False),
+        group("creation", atom("security/4698", off_by_default=True)),
+    )
+
+    first, second = gaps(wanted, [])
+
+    assert (first.severity, second.severity) == ("high", "low")
+    assert first.unlocks == ("h1",)
+    assert first.owner == "platform"
+    assert first.remedy.commands
+    assert "off by default" in first.reason
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["PC1", "PC2", "PC3"]),
+            st.just(SECURITY),
+            st.sampled_from([4698, 4699, 4702, 4688]),
+            st.integers(0, 47),
+            st.integers(1, 3),
+        ),
+        max_size=8,
+    )
+)
+def test_a_host_is_in_a_gap_exactly_where_a_primary_trace_is_not_live(
+    rows: list[Arrived],
+) -> None:
+    hosts = ("PC1", "PC2", "PC3")
+    wanted = one_source()
+    sources = {a.id: a.source for a in wanted.atoms}
+
+    dead = {
+        (sources[p.atom_id], p.host) for p in probe(wanted, hosts, arrivals(rows)) if not p.live
+    }
+
+    found = gaps(wanted, rows, hosts)
+    assert {(g.source, host) for g in found for host in g.hosts} == dead
+    assert len({g.source for g in found}) == len(found)
