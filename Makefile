@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint unit bench setup lock clean
+.PHONY: demo test lint unit setup lock clean
 
 demo: setup
 	@$(BIN)/huntonce demo
@@ -19,9 +19,6 @@ lint: setup
 
 unit: setup
 	@$(BIN)/python -m pytest -q tests/unit
-
-bench: setup
-	@$(BIN)/python -m tests.benchmarks
 
 setup: $(READY)
 
