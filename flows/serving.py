@@ -1,5 +1,6 @@
 """``huntonce serve``: Prefect server, worker and deployments, as children of one command."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,8 +9,9 @@ from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from huntonce.connectors.intel.taxii_server.settings import is_loopback
 from huntonce.flows.runtime import PrefectServer, end_group
-from huntonce.models.errors import TerminalError
+from huntonce.models.errors import ConfigError, TerminalError
 
 POOL = "huntonce"
 POLL_SECONDS = 1.0
@@ -19,9 +21,11 @@ def serve(home: Path, *, host: str, port: int, ready: Callable[[str], None]) -> 
     """Run until SIGINT or SIGTERM, or until one of the children ends.
 
     Raises:
+        ConfigError: It would be open to everybody.
         TransientError: The server did not come up.
         TerminalError: The deployments could not be registered, or a child ended by itself.
     """
+    refuse_open_doors(host)
     server = PrefectServer(home, host=host, port=port, ui=True)
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -43,6 +47,19 @@ def serve(home: Path, *, host: str, port: int, ready: Callable[[str], None]) -> 
         if worker is not None and worker.poll() is None:
             end_group(worker)
         server.stop()
+
+
+def refuse_open_doors(host: str) -> None:
+    """Prefect has no login of its own: beyond loopback it needs its auth string.
+
+    Raises:
+        ConfigError: The host is not loopback and no auth string is set.
+    """
+    if not is_loopback(host) and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        raise ConfigError(
+            f"Prefect would be open to everybody on {host}",
+            hint="set PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING to user:password",
+        )
 
 
 def register(environment: dict[str, str], home: Path) -> None:

@@ -129,6 +129,7 @@ def test_what_cannot_be_looked_for_is_never_nothing_found(home: Path, huntonce: 
         (("hunt", "T9999"), 2, "T9999"),
         (("show", "GAP-77"), 2, "GAP-77"),
         (("decide", "P-9", "approve"), 2, "P-9"),
+        (("serve", "--host", "0.0.0.0"), 2, "open to everybody"),  # noqa: S104
         (("cases", "close", "CASE-9", "--determination", "confirmed"), 2, "CASE-9"),
     ],
 )
