@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from huntonce.cli.commands import demo, hunting, intel, lake, outcomes, programme, serving
+from huntonce.cli.commands import (
+    attack,
+    demo,
+    hunting,
+    intel,
+    ioc,
+    lake,
+    outcomes,
+    programme,
+    serving,
+)
 
 app = typer.Typer(
     name="huntonce",
@@ -37,6 +47,8 @@ app.command("demo")(demo.demo)
 app.command("init")(programme.init)
 app.add_typer(intel.app, name="intel")
 app.add_typer(intel.taxii, name="taxii")
+app.add_typer(attack.app, name="attack")
+app.command("ioc")(ioc.ioc)
 app.add_typer(lake.app, name="lake")
 app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)

@@ -10,20 +10,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from huntonce.flows.settings import Settings, load_settings, policy_of, profile_of
+from huntonce.flows.settings import (
+    CollectionSettings,
+    Settings,
+    TaxiiSettings,
+    load_settings,
+    policy_of,
+    profile_of,
+)
 from huntonce.models.errors import ConfigError
 from huntonce.models.ids import stix_id
 from huntonce.models.intel import IntelObject
 
 if TYPE_CHECKING:
+    from huntonce.connectors.intel.bundles import BundleFiles
+    from huntonce.connectors.intel.selection import Selection
+    from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
     from huntonce.models.ports import Clock, IntelSource, Siem
     from huntonce.models.profile import Profile
+    from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
     from huntonce.models.stages.learn import Outlet
     from huntonce.models.state.store import Store
+    from huntonce.models.tlp import Tlp
 
 INTEL_COLLECTION = "5f7c1c1e-3d4b-4a57-9c1b-2f0f6a3f1d10"
 """Id of the collection that our own TAXII server offers for reading and writing."""
@@ -73,6 +85,24 @@ class Home:
 
         return load_library([self._inside(folder) for folder in self.settings.content])
 
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        """ATT&CK: the newest version that ``attack update`` put here, else the shipped one.
+
+        Raises:
+            ConfigError: The file here is damaged.
+        """
+        from huntonce.models.attack import load_catalogue, read_catalogue
+        from huntonce.models.attack_data import kept
+
+        held = kept(self.attack_path)
+        return read_catalogue(held[0].read_bytes()) if held else load_catalogue()
+
+    @property
+    def attack_path(self) -> Path:
+        """Folder of the ATT&CK catalogues that the user brought."""
+        return self.path / "attack"
+
     @property
     def lake_path(self) -> Path:
         """Folder of the embedded SIEM."""
@@ -104,7 +134,6 @@ class Home:
         from huntonce.connectors.intel.author import author_case
         from huntonce.connectors.sigma.rules import validate_rule
         from huntonce.connectors.tickets.builtin import BuiltinTickets
-        from huntonce.models.attack import load_catalogue
         from huntonce.models.stages.kit import Kit
 
         return Kit(
@@ -113,12 +142,12 @@ class Home:
             profile=self.profile,
             policy=policy_of(self.settings),
             library=self.library,
-            catalogue=load_catalogue(),
+            catalogue=self.catalogue,
             siem=self.siem(siem),
             tickets=BuiltinTickets(self.store),
             cases=BuiltinCases(self.store),
             rules=RuleFolder(self.path / "rules", name="lake"),
-            check_rule=validate_rule,
+            check_rule=lambda rule: validate_rule(rule, self.catalogue),
             author_case=lambda intel, mask: author_case(intel, mask=mask),
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
@@ -153,13 +182,49 @@ class Home:
             raise ConfigError(f"no intel source named {name!r}", hint=f"known: {known}")
         return TaxiiSource(
             name=name,
-            collection_url=part.url,
-            username=part.username,
-            password=part.password.get_secret_value(),
+            **self._endpoint(part),
             page_size=part.page_size,
             overlap_seconds=part.overlap_seconds,
-            default_tlp=self.settings.policy.default_tlp,
+            default_tlp=part.default_tlp or self.settings.policy.default_tlp,
+            wanted=self._wanted(part),
+            since=part.since,
+            markings=self.markings(),
         )
+
+    def markings(self) -> "dict[str, Tlp]":
+        """TLP levels by marking id: the standard's, and those that the stored intel defines."""
+        from huntonce.connectors.intel.checks import marking_levels
+
+        with self.store.unit() as unit:
+            return marking_levels(item.content for item in unit.intel.latest("marking-definition"))
+
+    @staticmethod
+    def _wanted(part: TaxiiSettings) -> "Selection":
+        from huntonce.connectors.intel.selection import Selection
+
+        return Selection.of(part.types, part.labels, part.max_tlp)
+
+    def _endpoint(self, part: CollectionSettings) -> dict[str, Any]:
+        """What a TAXII source and a destination have in common."""
+        from huntonce.connectors.http.client import ClientCertificate, Limits
+
+        own = part.certificate and ClientCertificate(
+            str(self._inside(part.certificate)),
+            str(self._inside(part.key)) if part.key else "",
+            part.key_password.get_secret_value(),
+        )
+        return {
+            "collection_url": part.url,
+            "discovery_url": part.discovery,
+            "collection": part.collection,
+            "username": part.username,
+            "password": part.password.get_secret_value(),
+            "token": part.token.get_secret_value(),
+            "token_header": part.token_header,
+            "certificate": own,
+            "verify": str(self._inside(part.ca)) if part.ca else True,
+            "limits": Limits(read=part.timeout),
+        }
 
     def sources(self) -> "tuple[IntelSource, ...]":
         """Every configured source, by name."""
@@ -172,16 +237,33 @@ class Home:
 
         return tuple(
             Outlet(
-                destination=TaxiiDestination(
-                    name=name,
-                    collection_url=part.url,
-                    username=part.username,
-                    password=part.password.get_secret_value(),
-                ),
+                destination=TaxiiDestination(name=name, **self._endpoint(part)),
                 max_tlp=part.max_tlp,
             )
             for name, part in sorted(self.settings.publish.items())
         )
+
+    def bundles(self, files: Sequence[Path], name: str = "file") -> "BundleFiles":
+        """STIX bundles in files and folders as a source.
+
+        Raises:
+            ConfigError: A path does not exist.
+        """
+        from huntonce.connectors.intel.bundles import BundleFiles
+
+        default = self.settings.policy.default_tlp
+        return BundleFiles(files, default_tlp=default, name=name, markings=self.markings())
+
+    def check_again(self) -> "Check":
+        """The checks of intake for what was set aside, with the settings of today."""
+        from huntonce.connectors.intel.again import CheckAgain, FeedRules
+
+        usual = self.settings.policy.default_tlp
+        feeds = {
+            name: FeedRules(part.default_tlp or usual, self._wanted(part))
+            for name, part in self.settings.intel.items()
+        }
+        return CheckAgain(FeedRules(usual), feeds, self.markings())
 
     def read_bundles(self, files: Sequence[Path]) -> tuple[IntelObject, ...]:
         """The objects of STIX bundles that the CTI team wants to publish.
@@ -189,9 +271,7 @@ class Home:
         Raises:
             ConfigError: One of them is faulty; nothing faulty goes out.
         """
-        from huntonce.connectors.intel.bundles import BundleFiles
-
-        source = BundleFiles(files, default_tlp=self.settings.policy.default_tlp)
+        source = self.bundles(files)
         objects: list[IntelObject] = []
         for batch in source.pull(None):
             for refused in batch.set_aside:

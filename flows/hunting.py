@@ -31,9 +31,11 @@ Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
-def probe(kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer) -> Started:
+def probe(
+    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+) -> Started:
     """Measure which of the evidence arrives, and record that the hunt starts."""
-    return start(kit, hypothesis, window, answer)
+    return start(kit, hypothesis, window, answer, once=once)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -48,9 +50,17 @@ def conclude(kit: Kit, run: HuntRun, result: HuntResult) -> Settled:
     return finish(kit, run, result)
 
 
-def run_hunt(kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer) -> Settled:
-    """One hunt as tasks of the calling flow, with its story, page and events."""
-    run, sight, gaps = probe(opaque(kit), opaque(hypothesis), opaque(window), opaque(answer))
+def run_hunt(
+    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+) -> Settled:
+    """One hunt as tasks of the calling flow, with its story, page and events.
+
+    Raises:
+        NotDueError: With ``once``: another run has the hypothesis, or has hunted it since.
+    """
+    run, sight, gaps = probe(
+        opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
+    )
     check_detections(kit, sight)
     _tell_evidence(hypothesis, sight, gaps)
     result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))

@@ -10,8 +10,10 @@ from pydantic import Field
 from huntonce.flows.events import announce
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.models.errors import ConnectorError, TransientError
+from huntonce.models.intel import AddCounts
 from huntonce.models.ports import IntelSource
-from huntonce.models.stages.collect import Collected, collect
+from huntonce.models.stages.collect import Collected, collect, failure_of
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import default_window
@@ -42,10 +44,19 @@ def derive(kit: Kit) -> Hypothesised:
 
 
 def pull_all(kit: Kit, sources: tuple[IntelSource, ...]) -> list[Collected]:
-    """Pull every source and tell of it; a failing one does not keep the others from being read."""
+    """Pull every source and tell of it; a failing one does not keep the others from being read.
+
+    A source that failed is in the answer with its ``error``; it is tried again at the next pull.
+    """
     pulled = []
     for source in sources:
-        collected = pull_source(source.name, opaque(source), opaque(kit))
+        try:
+            collected = pull_source(source.name, opaque(source), opaque(kit))
+        except ConnectorError as error:
+            fault = failure_of(error).fault
+            tell("Intel", f"{source.name}: {error}", f"fault: {fault}; {error.hint}".rstrip("; "))
+            pulled.append(_failed(source.name, error))
+            continue
         pulled.append(collected)
         counts = collected.counts
         news = f"{counts.new} new, {counts.updated} updated, {counts.duplicate} held already"
@@ -65,15 +76,28 @@ def pull_all(kit: Kit, sources: tuple[IntelSource, ...]) -> list[Collected]:
     return pulled
 
 
+def _failed(feed: str, error: ConnectorError) -> Collected:
+    return Collected(
+        feed=feed, batches=0, counts=AddCounts(), set_aside=(), cursor=None, error=error
+    )
+
+
 @flow(name="pull-intel")
 def pull_intel(
     source: Annotated[str, Field(description="Name of one source; empty: all of them.")] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
-    """Pull intel from the configured TAXII sources, from where the last complete pull ended."""
+    """Pull intel from the configured TAXII sources, from where the last complete pull ended.
+
+    All of them are read; where one could not be, the run fails after the rest.
+    """
     with open_home(home) as opened:
         sources = (opened.source(source),) if source else opened.sources()
         pulled = pull_all(opened.kit(), sources)
+    errors = [c.error for c in pulled if c.error is not None]
+    if errors:
+        # The first one as it is: a run whose only fault may pass can be tried again.
+        raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
     return {
         "sources": [c.feed for c in pulled],
         "new": sum(c.counts.new for c in pulled),

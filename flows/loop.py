@@ -13,7 +13,7 @@ from huntonce.flows.open import opaque, open_home
 from huntonce.flows.reporting import write_report
 from huntonce.flows.story import tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
-from huntonce.models.ledger import Answer, LedgerAnswer
+from huntonce.models.ledger import Answer, LedgerAnswer, NotDueError
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger
 from huntonce.models.stages.kit import Kit
@@ -94,7 +94,11 @@ def _hunt_what_is_due(
             continue
         if not answer.windows:
             _tell_not_hunted(hypothesis, answer)
-        settled.extend(run_hunt(kit, hypothesis, span, answer) for span in answer.windows)
+        for span in answer.windows:
+            try:
+                settled.append(run_hunt(kit, hypothesis, span, answer, once=True))
+            except NotDueError as error:
+                tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
     return settled
 
 

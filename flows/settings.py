@@ -8,13 +8,21 @@ import csv
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import time
+from datetime import datetime, time
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -102,24 +110,63 @@ class PolicySettings(_Part):
     publish: Approval = Field("ask", description="Intel to a TAXII destination: ask or auto.")
 
 
-class TaxiiSettings(_Part):
-    """A TAXII 2.1 collection that intel is pulled from."""
+class CollectionSettings(_Part):
+    """Where a TAXII 2.1 collection is, and how we log in there."""
 
-    url: str = Field(description="Address of the collection.")
+    url: str = Field("", description="Address of the collection; or instead")
+    discovery: str = Field("", description="address of the server's discovery, and")
+    collection: str = Field("", description="id, alias or title of the collection there.")
     username: str = Field("", description="For basic authentication.")
     password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
+    token: SecretStr = Field(SecretStr(""), description="For servers that log in by a token.")
+    token_header: str = Field(
+        "Authorization",
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+        description="Header of the token; in Authorization it is sent as Bearer.",
+    )
+    certificate: Path | None = Field(None, description="Our client certificate (PEM).")
+    key: Path | None = Field(None, description="Its private key, unless in the same file.")
+    key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
+    ca: Path | None = Field(None, description="CA bundle (PEM) to trust instead of the usual.")
+    timeout: float = Field(60, gt=0, le=3600, description="Seconds to wait for an answer.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.url) == bool(self.discovery):
+            raise ValueError("give either url, or discovery and collection")
+        if bool(self.discovery) != bool(self.collection):
+            raise ValueError("discovery and collection belong together")
+        if self.token.get_secret_value() and self.username:
+            raise ValueError("give a token or a username, not both")
+        if self.key and not self.certificate:
+            raise ValueError("a key belongs to a certificate")
+        return self
+
+
+class TaxiiSettings(CollectionSettings):
+    """A TAXII 2.1 collection that intel is pulled from."""
+
     page_size: int = Field(500, ge=1, le=10_000, description="Objects asked for at a time.")
     overlap_seconds: float = Field(
         30, ge=0, description="How far before its cursor a pull starts; 0 suits our own server."
     )
+    types: list[str] = Field([], description="STIX types to take; empty: all.")
+    labels: list[str] = Field(
+        [], description="Take only objects with one of these labels; empty: all."
+    )
+    max_tlp: Tlp | None = Field(None, description="The most closed marking that is taken in.")
+    since: datetime | None = Field(None, description="Take only what was added after this.")
+    default_tlp: Tlp | None = Field(
+        None, description="Marking of what carries none; empty: policy.default_tlp."
+    )
+    interval_minutes: int = Field(
+        60, ge=1, description="How often it should be pulled; after three times that it is stale."
+    )
 
 
-class DestinationSettings(_Part):
+class DestinationSettings(CollectionSettings):
     """A TAXII 2.1 collection that our intel goes to."""
 
-    url: str = Field(description="Address of the collection.")
-    username: str = Field("", description="For basic authentication.")
-    password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
     max_tlp: Tlp = Field(description="The most closed marking that may go there; no default.")
 
 

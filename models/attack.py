@@ -1,10 +1,10 @@
-"""ATT&CK as a catalogue: techniques, what became of old and newer ids, analytics."""
+"""ATT&CK as a catalogue: techniques, what became of old and newer ids and tags, analytics."""
 
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, cached_property
@@ -22,6 +22,7 @@ _TECHNIQUE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _LEADING_ID = re.compile(r"(T[0-9]{4}(?:[./][0-9]{3})?)[ :-]", re.IGNORECASE | re.ASCII)
+_OTHER_TAG = re.compile(r"[gsc][0-9]{4}|ta[0-9]{4}|ds[0-9]{4}", re.ASCII)
 _LONGEST_ID = 100
 _HOPS = 8
 _LISTS = ("tactics", "techniques", "groups", "campaigns", "software", "components")
@@ -150,7 +151,10 @@ class Catalogue:
     """
 
     def __init__(
-        self, document: Document, newer: Mapping[str, Sequence[Sequence[Any]]] | None = None
+        self,
+        document: Document,
+        newer: Mapping[str, Sequence[Sequence[Any]]] | None = None,
+        newer_tactics: Mapping[str, Sequence[Sequence[Any]]] | None = None,
     ) -> None:
         self.version: str = document["attack"]
         self.notice: str = document.get("notice", "")
@@ -164,6 +168,10 @@ class Catalogue:
         self._newer = {
             new: tuple(str(old[0]) for old in olds) for new, olds in (newer or {}).items()
         }
+        self._newer_tactics = {
+            new: tuple(str(old[0]) for old in olds) for new, olds in (newer_tactics or {}).items()
+        }
+        self._tactic_ids = {str(row[0]).casefold(): str(row[1]) for row in document["tactics"]}
         self._document = document
 
     @cached_property
@@ -229,6 +237,28 @@ class Catalogue:
             case TechniqueState.REVOKED:
                 return self._revoked(technique_id, technique)
 
+    def tactic(self, name: str) -> tuple[tuple[str, ...], str]:
+        """Short names of this version's tactics that a short name or id (TA0005) means, and why.
+
+        Nothing where the name is of no version that is known here.
+        """
+        key = name.strip().casefold().replace("_", "-")
+        key = self._tactic_ids.get(key, key)
+        if key in self.tactics:
+            return (key,), f"{key} is current in ATT&CK v{self.version}"
+        older = [old for old in self._newer_tactics.get(key, ()) if old in self.tactics]
+        if older:
+            names = " and ".join(older)
+            why = f"{key} is a tactic of a newer ATT&CK; in v{self.version} it is part of {names}"
+            return tuple(older), why
+        younger = [
+            new for new, olds in self._newer_tactics.items() if key in olds and new in self.tactics
+        ]
+        if younger:
+            why = f"{key} was split; in ATT&CK v{self.version} it is {' and '.join(younger)}"
+            return tuple(younger), why
+        return (), f"{key[:_LONGEST_ID]} is no tactic of ATT&CK v{self.version}"
+
     def find(self, text: str) -> tuple[Technique, ...]:
         """Techniques that a person may mean by an id or (part of) a name, best first.
 
@@ -291,6 +321,61 @@ def normalise(technique_id: str) -> str:
     return f"T{found[1]}.{found[2]}" if found[2] else f"T{found[1]}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagCheck:
+    """What the ATT&CK tags of a Sigma rule are worth in a version of ATT&CK.
+
+    Attributes:
+        faults: Tags that no version known here has, with the reason.
+        notes: Tags that pass although they are of an older or newer ATT&CK, with what they mean.
+    """
+
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check_tags(tags: Iterable[str], catalogue: Catalogue) -> TagCheck:
+    """Faults and notes of a rule's tags; those outside ``attack.`` are not looked at.
+
+    Rules are tagged for one version of ATT&CK and read with another: what can be placed passes
+    with a note (attack.defense-evasion and attack.stealth, t1562.001 and t1685).
+    """
+    faults: list[str] = []
+    notes: list[str] = []
+    for tag in dict.fromkeys(tags):
+        name = tag.casefold()
+        if not name.startswith("attack."):
+            continue
+        placed, note = _placed_tag(name.removeprefix("attack."), catalogue)
+        shown = tag[:_LONGEST_ID]
+        if not placed:
+            faults.append(f"tag {shown!r}: {note}")
+        elif note:
+            notes.append(f"tag {shown!r}: {note}")
+    return TagCheck(faults=tuple(faults), notes=tuple(notes))
+
+
+def tag_faults(tags: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """The faults alone, in words; empty where every tag can be placed."""
+    return check_tags(tags, catalogue).faults
+
+
+def _placed_tag(name: str, catalogue: Catalogue) -> tuple[bool, str]:
+    """Whether a tag without its namespace can be placed, and what there is to say of it."""
+    if normalise(name):
+        answer = catalogue.resolve(name)
+        # A deprecated technique is a true name of ATT&CK: the tag stands, the hunter is told.
+        known = answer.usable or answer.outcome in {Outcome.DEPRECATED, Outcome.REVOKED}
+        return known, "" if answer.outcome is Outcome.CURRENT else answer.why
+    if _OTHER_TAG.fullmatch(name) and not name.startswith("ta"):
+        if name.startswith("ds") or name in catalogue.named:
+            return True, ""
+        return True, f"{name.upper()} is not active in ATT&CK v{catalogue.version}"
+    tactics, why = catalogue.tactic(name)
+    current = name in {*tactics} or (len(tactics) == 1 and name.startswith("ta"))
+    return bool(tactics), "" if current else why
+
+
 def read_catalogue(packed: bytes, crosswalk: bytes | None = None) -> Catalogue:
     """The catalogue in the bytes that ``attack_data.pack`` made.
 
@@ -310,8 +395,8 @@ def read_catalogue(packed: bytes, crosswalk: bytes | None = None) -> Catalogue:
             )
         if missing := _PARTS - set(document):
             raise ConfigError(f"ATT&CK catalogue without {', '.join(sorted(missing))}")
-        newer = json.loads(crosswalk)["techniques"] if crosswalk else {}
-        return Catalogue(document, newer)
+        newer = json.loads(crosswalk) if crosswalk else {}
+        return Catalogue(document, newer.get("techniques"), newer.get("tactics"))
     except _BAD_CATALOGUE as error:
         raise ConfigError(
             f"not an ATT&CK catalogue: {error}",

@@ -8,7 +8,10 @@ designation and the licence travel with every copy, hence ``notice`` inside the 
 import gzip
 import json
 import re
+import secrets
+import zlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from huntonce.models.errors import ConfigError
@@ -24,7 +27,7 @@ LICENCE = (
     "purposes is authorized provided that you reproduce MITRE's copyright designation and this "
     "license in any such copy."
 )
-_HINT = "Give MITRE's enterprise-attack.json, as STIX 2.1, version 18 or newer."
+_HINT = "Give MITRE's enterprise-attack.json, plain or gzipped, version 18 or newer."
 Document = dict[str, Any]
 _ID = re.compile(r"[A-Z]{1,4}[0-9]{4}(\.[0-9]{3})?")
 _NAMED = {
@@ -75,6 +78,89 @@ def pack(document: Document) -> bytes:
     """The document as gzipped JSON; the same document always gives the same bytes."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+_VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}", re.ASCII)
+_IN_NAME = re.compile(r"(?<![0-9.])v?([0-9]{1,3}\.[0-9]{1,3})(?![0-9])", re.ASCII)
+_SUFFIX = ".json.gz"
+_LARGEST = 512 * 1024 * 1024
+
+
+def read_bundle(path: Path) -> list[Document]:
+    """The objects of a STIX bundle in a file, plain or gzipped, 512 MiB at most.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds something else.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            opened = gzip.GzipFile(fileobj=raw) if packed else raw
+            data = opened.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ConfigError(f"{path} is larger than {_LARGEST} bytes", hint=_HINT)
+        bundle = json.loads(data)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {error}", hint=_HINT) from error
+    objects = bundle.get("objects") if isinstance(bundle, dict) else None
+    if not isinstance(objects, list):
+        raise ConfigError(f"{path}: not a STIX bundle", hint=_HINT)
+    return [item for item in objects if isinstance(item, dict)]
+
+
+def version_in(name: str) -> str:
+    """The version that a file's name says ("enterprise-attack-18.1.json" gives "18.1"), or ""."""
+    found = _IN_NAME.search(name)
+    return found[1] if found else ""
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """What orders versions: 9.0 before 18.1.
+
+    Raises:
+        ConfigError: It is no version of ATT&CK.
+    """
+    if not _VERSION.fullmatch(version):
+        raise ConfigError(
+            f"{version[:40]!r} is no version of ATT&CK", hint="say it with --version 18.1"
+        )
+    return tuple(int(part) for part in version.split("."))
+
+
+def keep(document: Document, folder: Path) -> Path:
+    """Write a trimmed document into a folder as ``<version>.json.gz``, whole or not at all.
+
+    Catalogues of other versions stay.
+
+    Raises:
+        ConfigError: The document has no version, or the file cannot be written.
+    """
+    version_key(document["attack"])
+    path = folder / f"{document['attack']}{_SUFFIX}"
+    fresh = folder / f".{path.name}.{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(pack(document))
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError(f"{path}: {error.strerror}", hint="see that it may be written") from error
+    return path
+
+
+def kept(folder: Path) -> tuple[Path, ...]:
+    """The catalogues that a folder holds, newest version first."""
+    if not folder.is_dir():
+        return ()
+    found = [
+        path
+        for path in folder.glob(f"*{_SUFFIX}")
+        if _VERSION.fullmatch(path.name.removesuffix(_SUFFIX))
+    ]
+    return tuple(
+        sorted(found, key=lambda p: version_key(p.name.removesuffix(_SUFFIX)), reverse=True)
+    )
 
 
 def external_id(item: Mapping[str, Any]) -> str:

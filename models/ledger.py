@@ -82,6 +82,10 @@ class Guard:
         return tuple(found)
 
 
+class NotDueError(DomainError):
+    """A hunt that was due is no more: another run has the hypothesis, or has hunted it since."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerAnswer:
     """The answer, and the windows that are still to be hunted (none = do not hunt)."""

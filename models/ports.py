@@ -312,6 +312,18 @@ class Log(Protocol):
         ...
 
 
+class HuntClaims(Protocol):
+    """Who is hunting what now: one claim for each hypothesis and SIEM, unique in the store."""
+
+    def take(self, hypothesis_key: str, siem: str, *, run: str, window: Window) -> bool:
+        """Claim for a run; False where another run holds it. Safe under parallel writers."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Give up what a run holds; nothing where it holds nothing."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction over the store; leaving the block without ``commit`` rolls back."""
 
@@ -319,6 +331,7 @@ class UnitOfWork(Protocol):
     set_aside: SetAsideRepository
     hypotheses: Repository[Hypothesis]
     hunts: Repository[HuntRun]
+    claims: HuntClaims
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]

@@ -1,11 +1,13 @@
 """``huntonce hypotheses``, ``hunt`` and ``hunts``: from what intel claims to what was seen."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
@@ -32,23 +34,38 @@ def list_hypotheses(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Most rows to show.")] = 30,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Also superseded ones, and those that narrower ones cover."),
+    ] = False,
 ) -> None:
     """List hypotheses, most urgent first; ``derive`` makes them from the stored intel."""
     if context.invoked_subcommand:
         return
-    from huntonce.cli import views
-
     with session(home, as_json=as_json) as (opened, output):
         with opened.store.unit() as unit:
             stored = unit.hypotheses.list()
         if not stored:
             derived = _derive(opened.kit())
             stored = derived.hypotheses
-        ranked = sorted(stored, key=lambda h: (-h.priority, h.technique_id))
+        ranked = sorted(stored, key=lambda h: (-h.priority, h.technique_id, h.scope))
         output.answer(
-            {"hypotheses": [views.hypothesis(h) for h in ranked]},
-            lambda console: _show_hypotheses(console, ranked, limit),
+            {"hypotheses": _hypothesis_views(ranked)},
+            lambda console: _show_hypotheses(console, ranked, limit, every=every),
         )
+
+
+def _hypothesis_views(ranked: "Sequence[Hypothesis]") -> "list[dict[str, Any]]":
+    """All of them; ``narrower`` names those that are to be hunted in place of a broad one."""
+    from huntonce.cli import views
+    from huntonce.models.deriving.hypotheses import broader
+
+    ids = {h.key: h.id for h in ranked}
+    covered = broader(ranked)
+    return [
+        {**views.hypothesis(h), "narrower": [ids[key] for key in covered.get(h.key, ())]}
+        for h in ranked
+    ]
 
 
 def _derive(kit: "Kit") -> "Hypothesised":
@@ -60,8 +77,6 @@ def _derive(kit: "Kit") -> "Hypothesised":
 @hypotheses.command("derive")
 def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Derive hypotheses from the stored intel and merge them with those that are known."""
-    from huntonce.cli import views
-
     with session(home, as_json=as_json, writes=True) as (opened, output):
         made = _derive(opened.kit())
 
@@ -75,13 +90,23 @@ def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
                     f"{len(made.unplaced)} claims could not be placed, {len(made.elsewhere)} "
                     "techniques are about platforms that are not ours (--json has them)"
                 )
+            for moved in made.moved:
+                console.print(
+                    Text(
+                        f"{moved.hypothesis_id} {moved.before} -> {moved.after}: {clean(moved.why)}"
+                    )
+                )
             _show_hypotheses(console, made.hypotheses, 30)
 
         output.answer(
             {
                 "claims": made.claims,
                 "new": list(made.new),
-                "hypotheses": [views.hypothesis(h) for h in made.hypotheses],
+                "hypotheses": _hypothesis_views(made.hypotheses),
+                "moved": [
+                    {"from": m.before, "to": m.after, "hypothesis": m.hypothesis_id, "why": m.why}
+                    for m in made.moved
+                ],
                 "unplaced": [
                     {
                         "object": u.object_id,
@@ -98,24 +123,37 @@ def derive(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 
 
 def _show_hypotheses(
-    console: Console, ranked: "tuple[Hypothesis, ...] | list[Hypothesis]", limit: int
+    console: Console, ranked: "Sequence[Hypothesis]", limit: int, *, every: bool = False
 ) -> None:
+    """A hypothesis in a few lines: the claim, and why it stands where it stands."""
+    from huntonce.models.deriving.hypotheses import broader
+    from huntonce.models.hypothesis import HypothesisState
+
     if not ranked:
         console.print("No hypotheses. Load intel with: huntonce intel load FILE...")
         return
-    rows = [
-        (
-            h.id,
-            f"{h.priority:.2f}",
-            h.technique_id,
-            cell(h.verdict.value if h.verdict else h.state.value),
-            cell(h.statement, limit=320),
+    covered = {} if every else broader(ranked)
+    superseded = [h for h in ranked if h.state is HypothesisState.SUPERSEDED and not every]
+    shown = [h for h in ranked if h.key not in covered and h not in superseded]
+    for h in shown[:limit]:
+        state = cell(h.verdict.value if h.verdict else h.state.value)
+        console.print(
+            Text.assemble(
+                (h.id, "bold"), f"  {h.priority:.2f}  {h.technique_id} {h.scope}  ", state
+            )
         )
-        for h in ranked[:limit]
-    ]
-    console.print(table(("id", "priority", "technique", "state", "statement"), rows))
-    if len(ranked) > limit:
-        console.print(f"... and {len(ranked) - limit} more (--limit)")
+        console.print(Padding(Text(clean(h.statement, 700)), (0, 0, 0, 5)))
+        terms = " + ".join(f"{t.name} {t.value:.2f} ({t.why})" for t in h.terms if t.value)
+        console.print(Padding(Text(f"= {clean(terms, 700)}", style="dim"), (0, 0, 1, 5)))
+    if len(shown) > limit:
+        console.print(f"... and {len(shown) - limit} more (--limit)")
+    if covered:
+        console.print(
+            f"{len(covered)} about a whole technique are not shown: narrower ones of the same "
+            "technique are (--all)"
+        )
+    if superseded:
+        console.print(f"{len(superseded)} superseded are not shown (--all)")
 
 
 def parse_time(text: str) -> datetime:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from huntonce.models.errors import TerminalError, TransientError
+from huntonce.models.errors import ConfigError, TerminalError, TransientError
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_RETRY_AFTER = 3600.0
@@ -35,6 +35,36 @@ _HINTS = {
     422: "the server could not process the content",
 }
 _RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class RequestError(TerminalError):
+    """The other side works, and does not do what we ask: our request or our settings are wrong.
+
+    Attributes:
+        fault: Whose fault it is, as ``models.intel.Fault`` has it.
+        status: HTTP status; 0 where no answer came.
+    """
+
+    fault = "query"
+
+    def __init__(self, message: str, *, connector: str, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, connector=connector, hint=hint)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What we show to a server that asks who we are (mutual TLS): PEM files.
+
+    Attributes:
+        certificate: The certificate, with the chain up to the server's CA where it needs one.
+        key: Its private key; empty where the first file holds both.
+        password: Of the key; empty where it has none.
+    """
+
+    certificate: str
+    key: str = ""
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +122,7 @@ class HttpClient:
         auth: User name and password for HTTP basic authentication.
         headers: Sent with every request (tokens belong here, not into addresses).
         verify: Check TLS certificates; or the path of a CA bundle.
+        certificate: Our own, for servers that ask for one.
         transport: Instead of the network, in tests.
     """
 
@@ -101,6 +132,7 @@ class HttpClient:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: Limits = field(default_factory=Limits)
     verify: bool | str = True
+    certificate: ClientCertificate | None = field(default=None, repr=False)
     transport: httpx.BaseTransport | None = field(default=None, repr=False)
     _client: httpx.Client | None = field(default=None, init=False, repr=False)
 
@@ -147,8 +179,10 @@ class HttpClient:
         Raises:
             TransientError: No connection, a time-out, 408, 425, 429 or 5xx; ``retry_after`` is
                 what the server asked for.
-            TerminalError: Any other status, a redirect, a body that is too large, a certificate
-                that is not trusted, an address that is none.
+            RequestError: Any other status, a redirect, a body that is too large, an address
+                that is none.
+            TerminalError: A certificate that is not trusted.
+            ConfigError: The CA bundle or our own certificate cannot be read.
         """
         client = self._open()
         where = method  # the address as given may hold credentials
@@ -177,17 +211,18 @@ class HttpClient:
 
     def _open(self) -> httpx.Client:
         if self._client is None:
+            tls = _tls(self.verify, self.certificate)
             self._client = httpx.Client(
                 base_url=self.base_url,
                 auth=self.auth,
                 headers={"User-Agent": "huntonce", **self.headers},
                 timeout=httpx.Timeout(self.limits.read, connect=self.limits.connect),
                 follow_redirects=False,
-                verify=_tls(self.verify),
+                verify=tls,
                 transport=self.transport,
                 mounts=None
                 if self.transport
-                else {mount: _direct(self.verify) for mount in _DIRECT},
+                else {mount: httpx.HTTPTransport(verify=tls) for mount in _DIRECT},
             )
         return self._client
 
@@ -196,7 +231,7 @@ class HttpClient:
         for part in response.iter_bytes():
             size += len(part)
             if size > self.limits.max_body:
-                raise TerminalError(
+                raise RequestError(
                     f"{where}: the answer is larger than {self.limits.max_body} bytes",
                     connector=self.connector,
                     hint="ask for less at once (page size), or raise the limit",
@@ -216,8 +251,10 @@ class HttpClient:
             )
         if response.is_redirect:
             hint = "the address has moved; redirects are not followed, set the new address"
-            return TerminalError(message, connector=self.connector, hint=hint)
-        return TerminalError(message, connector=self.connector, hint=_HINTS.get(status, ""))
+            return RequestError(message, connector=self.connector, hint=hint, status=status)
+        return RequestError(
+            message, connector=self.connector, hint=_HINTS.get(status, ""), status=status
+        )
 
     def _transport_error(self, error: Exception, where: str) -> TransientError | TerminalError:
         if isinstance(error, httpx.DecodingError):
@@ -234,7 +271,7 @@ class HttpClient:
             what = "no answer in time" if slow else f"no connection ({type(error).__name__})"
             hint = "check that the service runs and can be reached from here"
             return TransientError(f"{where}: {what}", connector=self.connector, hint=hint)
-        return TerminalError(
+        return RequestError(
             f"{where}: not an address that can be asked",
             connector=self.connector,
             hint="an address starts with https:// or http://",
@@ -260,12 +297,30 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
-def _tls(verify: bool | str) -> bool | ssl.SSLContext:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
-
-
-def _direct(verify: bool | str) -> httpx.HTTPTransport:
-    return httpx.HTTPTransport(verify=_tls(verify))
+def _tls(verify: bool | str, own: ClientCertificate | None) -> bool | ssl.SSLContext:
+    if own is None and not isinstance(verify, str):
+        return verify
+    try:
+        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+        if verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if own is not None:
+            # With an empty password OpenSSL fails; without one it would ask on the terminal.
+            context.load_cert_chain(own.certificate, own.key or None, lambda: own.password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = ", ".join(
+            one
+            for one in (verify, own and own.certificate, own and own.key)
+            if one and isinstance(one, str)
+        )
+        raise ConfigError(
+            f"the certificates cannot be used ({files}): {error.strerror or error}"
+            if isinstance(error, OSError)
+            else f"the certificates cannot be used ({files})",
+            hint="PEM files; the key belongs to the certificate, and its password must be right",
+        ) from None
+    return context
 
 
 def _is_certificate(error: BaseException) -> bool:

@@ -1,24 +1,27 @@
-"""STIX 2.1 bundles in files, folders and gzip files.
+"""STIX 2.1 and 2.0 bundles in files, folders and gzip files.
 
 Every object keeps its own bytes as written. What cannot be taken is set aside with its place, and
 the rest loads: a bad object costs itself, a file that breaks off costs what came after the break.
 """
 
 import gzip
+import hashlib
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from huntonce.connectors.intel.batch import Intake, IntelBatch, refusal
 from huntonce.connectors.intel.scan import Document, scan
 from huntonce.models.errors import ConfigError
-from huntonce.models.setaside import SetAside
-from huntonce.models.tlp import Tlp
+from huntonce.models.tlp import MARKINGS, Tlp
 
 MAX_BYTES = 512 * 1024 * 1024
 _SUFFIXES = (".json", ".json.gz", ".stix", ".stix2")
 _GZIP = b"\x1f\x8b"
+_RULES = b"1\n"
+"""Version of the rules of intake: a file is read again when they have changed."""
 _BUNDLE_HINT = 'a STIX 2.1 bundle is {"type": "bundle", "id": "bundle--...", "objects": [...]}'
 _LOG = logging.getLogger(__name__)
 
@@ -29,6 +32,10 @@ class BundleFiles:
     A folder is read recursively for ``*.json``, ``*.json.gz``, ``*.stix`` and ``*.stix2``, in the
     order of the names; a file is read whatever it is called. Besides bundles, TAXII envelopes
     (``{"objects": [...]}``) are taken.
+
+    Attributes:
+        unread: Hash to number of objects of the files that the store holds whole: these are not
+            read again. ``collect`` fills it.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class BundleFiles:
         default_tlp: Tlp,
         name: str = "file",
         max_bytes: int = MAX_BYTES,
+        markings: Mapping[str, Tlp] = MARKINGS,
     ) -> None:
         """See the class.
 
@@ -46,6 +54,7 @@ class BundleFiles:
             default_tlp: What unmarked objects count as.
             name: Registered name of the feed.
             max_bytes: Largest file, after decompression.
+            markings: TLP markings that are known already, by id.
 
         Raises:
             ConfigError: A path does not exist.
@@ -54,6 +63,8 @@ class BundleFiles:
         self.default_tlp = default_tlp
         self.name = name
         self.max_bytes = max_bytes
+        self.markings = dict(markings)
+        self.unread: dict[str, int] = {}
         for path in self.paths:
             if not path.exists():
                 raise ConfigError(f"no such file or folder: {path}", hint="check the path")
@@ -61,11 +72,15 @@ class BundleFiles:
     def pull(self, cursor: str | None = None) -> Iterator[IntelBatch]:
         """One batch a file, without a cursor: the store knows what it already holds."""
         del cursor
-        intake = Intake(self.name, self.default_tlp)
+        intake = Intake(self.name, self.default_tlp, dict(self.markings))
         for path in self._files():
             batch = self._read(path, intake)
             _LOG.info(
-                "%s: %d objects, %d set aside", path, len(batch.objects), len(batch.set_aside)
+                "%s: %d objects, %d set aside, %d known",
+                path,
+                len(batch.objects),
+                len(batch.set_aside),
+                batch.unread,
             )
             yield batch
 
@@ -80,45 +95,62 @@ class BundleFiles:
 
     def _read(self, path: Path, intake: Intake) -> IntelBatch:
         try:
-            data = read_bounded(path, self.max_bytes)
+            raw = read_raw(path, self.max_bytes)
+            digest = hashlib.sha256(_RULES + raw).hexdigest()
+            if digest in self.unread:
+                return IntelBatch(unread=self.unread[digest])
+            data = unpacked(raw, self.max_bytes)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             reason = f"cannot be read: {error}"
             return IntelBatch(set_aside=(refusal(str(path), "file", reason),))
         document = scan(data)
-        fault = _document_fault(document)
+        fault = document_fault(document)
         if fault is not None and not document.objects:
             reason, hint = fault
             return IntelBatch(set_aside=(refusal(str(path), "file", reason, data, hint),))
-        if _is_stix20(document):
-            return IntelBatch(set_aside=(_stix20(path, document),))
         objects, refused = intake.take(document.objects, source=str(path))
         if fault is not None:
             place = f"after object {len(document.objects)}"
             refused += (refusal(str(path), place, fault[0], hint=fault[1]),)
-        return IntelBatch(objects=objects, set_aside=refused)
+        return IntelBatch(objects=objects, set_aside=refused, digest=digest)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """A file's bytes, decompressed if it is gzip.
+    """A file's bytes, decompressed if it is gzip; errors as for ``read_raw`` and ``unpacked``."""
+    return unpacked(read_raw(path, limit), limit)
+
+
+def read_raw(path: Path, limit: int) -> bytes:
+    """A file's bytes.
 
     Raises:
-        OSError, EOFError, zlib.error: It cannot be read.
-        ValueError: It is larger than ``limit`` bytes, before or after decompression.
+        OSError: It cannot be read.
+        ValueError: It is larger than ``limit`` bytes.
     """
-    with path.open("rb") as raw:
-        packed = raw.read(len(_GZIP)) == _GZIP
-        raw.seek(0)
-        if packed:
-            with gzip.GzipFile(fileobj=raw) as unpacked:
-                data = unpacked.read(limit + 1)
-        else:
-            data = raw.read(limit + 1)
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
     return data
 
 
-def _document_fault(document: Document) -> tuple[str, str] | None:
+def unpacked(data: bytes, limit: int) -> bytes:
+    """The bytes themselves, decompressed where they are gzip.
+
+    Raises:
+        OSError, EOFError, zlib.error: They are damaged.
+        ValueError: They are more than ``limit`` bytes after decompression.
+    """
+    if not data.startswith(_GZIP):
+        return data
+    with gzip.GzipFile(fileobj=BytesIO(data)) as file:
+        plain = file.read(limit + 1)
+    if len(plain) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    return plain
+
+
+def document_fault(document: Document) -> tuple[str, str] | None:
     """Reason and hint, or None where the document is a bundle or an envelope."""
     kind = document.fields.get("type")
     if document.fault and not document.has_objects and not document.fields:
@@ -130,16 +162,3 @@ def _document_fault(document: Document) -> tuple[str, str] | None:
     if kind is None:
         return "not a STIX bundle", _BUNDLE_HINT
     return f"a single {str(kind)[:80]}, not a bundle", _BUNDLE_HINT
-
-
-def _is_stix20(document: Document) -> bool:
-    return document.fields.get("spec_version") == "2.0"
-
-
-def _stix20(path: Path, document: Document) -> SetAside:
-    return refusal(
-        str(path),
-        "file",
-        f"a STIX 2.0 bundle of {len(document.objects)} objects",
-        hint="convert it to STIX 2.1 first, for instance with the OASIS stix2-elevator",
-    )

@@ -5,10 +5,18 @@ ids, unknown types), so it stays out of the way in. Custom types, properties and
 kept as they are.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from functools import partial
 
+from huntonce.connectors.intel.forms import (
+    FORMS,
+    ID,
+    NESTED,
+    form_fault,
+    is_time,
+    time_key,
+)
 from huntonce.connectors.intel.patterns import pattern_fault
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Family, Form, Shape
 from huntonce.models.feedback import effective_tlp
@@ -17,11 +25,6 @@ from huntonce.models.tlp import MARKINGS, TLP2_EXTENSION, Tlp, tightest
 
 MAX_OBJECT_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
-_ID = re.compile(
-    r"([a-z0-9][a-z0-9-]{1,248}[a-z0-9])"
-    r"--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,18})?Z")
 _OPINIONS = {"strongly-disagree", "disagree", "neutral", "agree", "strongly-agree"}
 _RANGES = {
     "confidence": (0, 100),
@@ -29,16 +32,6 @@ _RANGES = {
     "number_observed": (1, 999_999_999),
 }
 _CUSTOM = Shape(Family.VERSIONED, {}, {})
-_NAMES = {
-    Form.TEXT: "a text that is not empty",
-    Form.TIME: "a timestamp like 2026-01-31T09:30:00.000Z",
-    Form.REF: "an identifier like indicator--<UUID>",
-    Form.REFS: "a list of identifiers that is not empty",
-    Form.FLAG: "true or false",
-    Form.NUMBER: "a whole number",
-    Form.LIST: "a list that is not empty",
-    Form.MAP: "an object",
-}
 
 
 def check_object(
@@ -69,10 +62,10 @@ def check_object(
     return IntelObject(
         id=content["id"],
         type=content["type"],
-        spec_version=content.get("spec_version", "2.1"),
+        spec_version=content.get("spec_version") or "2.1",
         version="" if observable else content.get("modified") or content["created"],
-        created_by=content.get("created_by_ref", ""),
-        revoked=content.get("revoked", False),
+        created_by=content.get("created_by_ref") or "",
+        revoked=bool(content.get("revoked")),
         tlp=effective_tlp(content, default_tlp, markings),
         body=body,
         content=content,
@@ -91,39 +84,6 @@ def marking_levels(contents: Iterable[object]) -> dict[str, Tlp]:
             if level is not None and isinstance(marking_id, str):
                 found[marking_id] = tightest([level, found.get(marking_id, level)], level)
     return {**found, **MARKINGS}
-
-
-def time_key(text: str) -> str:
-    """A STIX timestamp in a form that sorts as text, whatever precision it was written with."""
-    return f"{text[:19]}.{text[20:-1]:0<9}"
-
-
-def is_time(value: object) -> bool:
-    """Whether a value is a STIX timestamp of a day that exists."""
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value[:19])
-    except ValueError:
-        return False
-    return True
-
-
-def is_id(value: object) -> bool:
-    """Whether a value has the syntax of a STIX identifier."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-_FORMS: dict[Form, Callable[[object], bool]] = {
-    Form.TEXT: lambda value: isinstance(value, str) and value != "",
-    Form.REF: is_id,
-    Form.REFS: lambda value: isinstance(value, list) and value != [] and all(map(is_id, value)),
-    Form.TIME: is_time,
-    Form.FLAG: lambda value: isinstance(value, bool),
-    Form.NUMBER: lambda value: isinstance(value, int) and not isinstance(value, bool),
-    Form.LIST: lambda value: isinstance(value, list) and value != [],
-    Form.MAP: lambda value: isinstance(value, dict),
-}
 
 
 def _defined_level(content: Mapping[str, object]) -> Tlp | None:
@@ -172,9 +132,9 @@ def _identity_fault(content: Mapping[str, object]) -> str:
         return "has no type"
     if kind == "bundle":
         return "a bundle inside a bundle"
-    match = _ID.fullmatch(name) if isinstance(name, str) else None
+    match = ID.fullmatch(name) if isinstance(name, str) else None
     if match is None:
-        return "has no id" if name is None else "id is not of the form type--UUID"
+        return "has no id" if _absent(name) else "id is not of the form type--UUID"
     if match[1] != kind:
         return f"id is of type {match[1]}, the object says {kind[:80]}"
     return _spec_fault(content)
@@ -191,17 +151,44 @@ def _spec_fault(content: Mapping[str, object]) -> str:
     return f"is STIX {str(spec)[:20]}, not 2.1"
 
 
+@dataclass(frozen=True, slots=True)
+class _Demands:
+    """A shape, compiled: what must be there, and the check of each property."""
+
+    required: tuple[str, ...]
+    checks: Mapping[str, Callable[[object], bool]]
+
+
+def _demands(shape: Shape) -> _Demands:
+    forms = {**shape.optional, **COMMON, **shape.required}
+    checks: dict[str, Callable[[object], bool]] = {
+        name: FORMS[form] for name, form in forms.items()
+    }
+    nested = {name: partial(_is_sound, fault) for name, fault in NESTED.items()}
+    return _Demands(tuple(shape.required), nested | checks)
+
+
+def _is_sound(fault: Callable[[object], str], value: object) -> bool:
+    return not fault(value)
+
+
+_COMPILED = {kind: _demands(shape) for kind, shape in SHAPES.items()}
+_COMPILED_CUSTOM = _demands(_CUSTOM)
+
+
 def _shape_fault(content: Mapping[str, object]) -> str:
-    shape = SHAPES.get(str(content["type"]), _CUSTOM)
-    for name in shape.required:
-        if name not in content:
+    kind = str(content["type"])
+    shape, demands = SHAPES.get(kind, _CUSTOM), _COMPILED.get(kind, _COMPILED_CUSTOM)
+    for name in demands.required:
+        if _absent(content.get(name)):
             return f"has no {name}"
-    for forms in (shape.required, COMMON, shape.optional):
-        for name, form in forms.items():
-            if name in content and not _FORMS[form](content[name]):
-                return f"{name} must be {_NAMES[form]}"
+    checks = demands.checks
+    for name, value in content.items():
+        check = checks.get(name)
+        if check is not None and not check(value) and not _absent(value):
+            return _first_fault(content, shape)
     for names in shape.any_of:
-        if not any(name in content for name in names):
+        if all(_absent(content.get(name)) for name in names):
             return f"has none of {', '.join(names)}"
     family = _family(content)
     if family is Family.OBSERVABLE:
@@ -209,15 +196,34 @@ def _shape_fault(content: Mapping[str, object]) -> str:
     return _version_fault(content, family) or _order_fault(content, shape)
 
 
+def _first_fault(content: Mapping[str, object], shape: Shape) -> str:
+    """Of several faults the one that does not hang on the order of the properties."""
+    for forms in (shape.required, COMMON, shape.optional):
+        for name, form in forms.items():
+            value = content.get(name)
+            if not _absent(value) and not FORMS[form](value):
+                return form_fault(name, form, value)
+    faults = (
+        fault(content[name]) for name, fault in NESTED.items() if not _absent(content.get(name))
+    )
+    return next((fault for fault in faults if fault), "is not valid STIX 2.1")
+
+
+def _absent(value: object) -> bool:
+    """Null and empty lists are not allowed in STIX; producers mean, and we read, "not there"."""
+    return value is None or value == []
+
+
 def _version_fault(content: Mapping[str, object], family: Family) -> str:
     for name in ("created", "modified"):
         value = content.get(name)
-        if value is None and not (name == "modified" and family is Family.MARKING):
+        absent = _absent(value)
+        if absent and not (name == "modified" and family is Family.MARKING):
             return f"has no {name}"
-        if value is not None and not is_time(value):
-            return f"{name} must be {_NAMES[Form.TIME]}"
+        if not absent and not is_time(value):
+            return form_fault(name, Form.TIME, value)
     created, modified = str(content["created"]), content.get("modified")
-    if modified is not None and time_key(created) > time_key(str(modified)):
+    if not _absent(modified) and time_key(created) > time_key(str(modified)):
         return "was modified before it was created"
     return ""
 
@@ -241,21 +247,40 @@ def _order_fault(content: Mapping[str, object], shape: Shape) -> str:
 
 def _special_fault(content: Mapping[str, object]) -> str:
     revoked = content.get("revoked")
-    if revoked is not None and not isinstance(revoked, bool):
+    if not _absent(revoked) and not isinstance(revoked, bool):
         return "revoked must be true or false"
     for name, (low, high) in _RANGES.items():
         value = content.get(name)
-        if value is not None and content["type"] in SHAPES and not _in_range(value, low, high):
+        if not _absent(value) and content["type"] in SHAPES and not _in_range(value, low, high):
             return f"{name} must be a whole number from {low} to {high}"
+    return _kind_fault(content)
+
+
+def _kind_fault(content: Mapping[str, object]) -> str:
+    """What single types demand beyond the forms of their properties."""
+    fault = ""
     match content["type"]:
         case "indicator" if content["pattern_type"] == "stix":
-            return pattern_fault(str(content["pattern"]))
+            fault = pattern_fault(str(content["pattern"]))
         case "opinion" if content["opinion"] not in _OPINIONS:
-            return f"opinion must be one of {', '.join(sorted(_OPINIONS))}"
-        case "malware" if content["is_family"] and not content.get("name"):
-            return "a malware family has no name"
+            fault = f"opinion must be one of {', '.join(sorted(_OPINIONS))}"
+        case "relationship" if not content["relationship_type"]:
+            fault = "relationship_type is empty"
+        case "marking-definition" if not content.get("extensions"):
+            fault = _definition_fault(content)
+        case "malware" if content["is_family"] and _absent(content.get("name")):
+            fault = "a malware family has no name"
         case _:
-            return ""
+            pass
+    return fault
+
+
+def _definition_fault(content: Mapping[str, object]) -> str:
+    if not isinstance(content.get("definition_type"), str):
+        return "definition_type must be a text"
+    if not isinstance(content.get("definition"), dict) or not content["definition"]:
+        return "has no definition"
+    return ""
 
 
 def _in_range(value: object, low: int, high: int) -> bool:

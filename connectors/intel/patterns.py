@@ -16,6 +16,9 @@ _DEEP_CHECK = (
 _PATH = r"[a-z0-9][a-z0-9-]*:(?:[a-zA-Z0-9_-]+|'[^'\\\n]+')(?:\.(?:[a-zA-Z0-9_-]+|'[^'\\\n]+'))*"
 _VALUE = r"'(?:[^'\\]|\\['\\])*'"
 _COMPARISON = rf"{_PATH} *!?= *{_VALUE}"
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'")
+_PLACE = re.compile(r"(\d+):(\d+):")
+_NOT = "has a pattern that is not a STIX pattern:"
 _SIMPLE = re.compile(rf"\[ *{_COMPARISON}(?: +(?:OR|AND) +{_COMPARISON})* *\]")
 
 
@@ -28,7 +31,7 @@ def pattern_fault(pattern: str) -> str:
     if _SIMPLE.fullmatch(pattern):
         return ""
     if len(pattern) > _DEEP_CHECK:
-        return "" if pattern.lstrip()[0] in "[(" else "has a pattern that does not start with ["
+        return "" if pattern.lstrip()[0] in "[(" else f"{_NOT} {_unopened(pattern)}"
     return _grammar_fault(pattern)
 
 
@@ -36,7 +39,30 @@ def _grammar_fault(pattern: str) -> str:
     try:
         Pattern(pattern)
     except ParseException as error:
-        return f"has a pattern that is not a STIX pattern: {str(error).splitlines()[0][:200]}"
+        return f"{_NOT} {_explained(pattern, str(error).splitlines()[0])}"
     except RecursionError:
         return "has a pattern that nests too deeply"
     return ""
+
+
+def _explained(pattern: str, message: str) -> str:
+    """The grammar's word on a pattern, for somebody who reads patterns and not grammars."""
+    if pattern.lstrip()[0] not in "[(":
+        return _unopened(pattern)
+    bare = _TEXT.sub("", pattern)
+    for left, right in ("[]", "()"):
+        if bare.count(left) != bare.count(right):
+            return f"it has {bare.count(left)} {left} and {bare.count(right)} {right}"
+    place = _PLACE.match(message)
+    if place is None:
+        return message[:200]
+    line, column = int(place[1]), int(place[2])
+    lines = pattern.split("\n")
+    text = lines[min(line, len(lines)) - 1]
+    near = text[max(column - 12, 0) : column + 20].strip()
+    return f"it goes wrong at character {column + 1}, near {near!r}"
+
+
+def _unopened(pattern: str) -> str:
+    head = pattern.strip()[:40]
+    return f"it starts with {head!r}; a comparison stands in square brackets, [ ... ]"

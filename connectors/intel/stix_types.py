@@ -20,6 +20,7 @@ class Form(Enum):
     NUMBER = auto()
     LIST = auto()
     MAP = auto()
+    TEXTS = auto()
 
 
 class Family(Enum):
@@ -179,4 +180,25 @@ SHAPES: dict[str, Shape] = {
 }
 """Every type of STIX 2.1 by name."""
 
-COMMON: dict[str, Form] = {"created_by_ref": Form.REF, "object_marking_refs": Form.REFS}
+COMMON: dict[str, Form] = {
+    "created_by_ref": Form.REF,
+    "object_marking_refs": Form.REFS,
+    "extensions": Form.MAP,
+    **dict.fromkeys(
+        (
+            "aliases",
+            "goals",
+            "indicator_types",
+            "infrastructure_types",
+            "labels",
+            "malware_types",
+            "report_types",
+            "roles",
+            "secondary_motivations",
+            "sectors",
+            "threat_actor_types",
+            "tool_types",
+        ),
+        Form.TEXTS,
+    ),
+}

@@ -6,22 +6,27 @@ back than the cursor, since some servers let an object become visible after a la
 knows what it already holds.
 """
 
-import hashlib
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from huntonce.connectors.http.client import HttpClient
-from huntonce.connectors.intel.batch import Intake, IntelBatch
-from huntonce.connectors.intel.checks import is_time, time_key
-from huntonce.connectors.intel.scan import scan
+from huntonce.connectors.http.client import Reply
+from huntonce.connectors.intel.batch import Intake, IntelBatch, refusal
+from huntonce.connectors.intel.forms import is_time, time_key
+from huntonce.connectors.intel.selection import Selection
 from huntonce.connectors.intel.taxii_endpoint import TaxiiEndpoint
-from huntonce.models.errors import TerminalError, TransientError
-from huntonce.models.tlp import Tlp
+from huntonce.connectors.intel.taxii_pages import TIME_FORMAT, TOO_LARGE, Asker, Page
+from huntonce.models.errors import ConnectorError, TerminalError, TransientError
+from huntonce.models.ids import digest
+from huntonce.models.setaside import SetAside
+from huntonce.models.tlp import MARKINGS, Tlp
+from huntonce.models.windows import utc
 
 MAX_EMPTY_PAGES = 5
 MAX_RESTARTS = 3
+MAX_REPEATS = 3
 _BACK = 1.0
 _TIE = 0.001
 _EXPIRED = frozenset({400, 404})
@@ -37,11 +42,35 @@ class TaxiiSource(TaxiiEndpoint):
         default_tlp: What unmarked objects count as.
         overlap_seconds: How far before the cursor a pull starts. 0 is right for servers whose
             ``date_added`` rises with every commit, as ours does.
+        wanted: What is taken of what the server has.
+        since: Only what was added after it; None: all that there is.
+        markings: TLP markings that are known already, by id.
+        attempts: How often a page is asked for while the server fails or is busy.
+        sleep: Waits between them; replaced in tests.
     """
 
     page_size: int = 1000
     default_tlp: Tlp = Tlp.AMBER
     overlap_seconds: float = 30.0
+    wanted: Selection = field(default_factory=Selection)
+    since: datetime | None = None
+    markings: Mapping[str, Tlp] = field(default_factory=lambda: dict(MARKINGS))
+    attempts: int = 3
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+    @property
+    def selection(self) -> str:
+        """What is selected, as a hash: the stored cursor counts for the same selection only."""
+        wanted = self.wanted
+        parts = (
+            self.collection_url or self.discovery_url,
+            self.collection,
+            sorted(wanted.types),
+            sorted(wanted.labels),
+            wanted.max_tlp,
+            self.since,
+        )
+        return digest(*parts)
 
     def pull(self, cursor: str | None = None) -> Iterator[IntelBatch]:
         """A batch a page, every version of every object; the last batch carries the cursor.
@@ -52,19 +81,8 @@ class TaxiiSource(TaxiiEndpoint):
         """
         with self.client() as client:
             url = self.locate(client)
-            yield from _Pull(self, client, url, cursor).batches()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    bodies: tuple[bytes, ...]
-    more: bool
-    next: str
-    last_added: str
-
-    @property
-    def digest(self) -> bytes:
-        return hashlib.sha256(b"\n".join(self.bodies)).digest()
+            asker = Asker(self.name, client, url, self.attempts, self.sleep)
+            yield from _Pull(self, asker, url, cursor).batches()
 
 
 @dataclass(slots=True)
@@ -73,113 +91,169 @@ class _Pull:
 
     Attributes:
         after, token: Where the next page starts.
-        exact: ``after`` was taken as the server gave it, not a little earlier.
         newest: The cursor so far.
+        limit: Objects to ask for at once; less than was set, where that was too much.
+        began: When the pull began, by the server's clock.
+        ties: Dates at which the server has more objects than it gives at once.
+        honest: Whether the server's dates are those of the objects; None: not looked yet.
     """
 
     source: TaxiiSource
-    client: HttpClient
+    asker: Asker
     url: str
     cursor: str | None
     after: str = ""
     token: str = ""
-    exact: bool = False
     newest: str | None = None
     reached: str = ""
     empty: int = 0
     restarts: int = 0
+    repeats: int = 0
+    limit: int = 0
     seen: set[bytes] = field(default_factory=set)
+    ties: list[str] = field(default_factory=list)
 
     def batches(self) -> Iterator[IntelBatch]:
         """The pages as batches."""
-        intake = Intake(self.url, self.source.default_tlp)
+        source = self.source
+        intake = Intake(self.url, source.default_tlp, dict(source.markings), source.wanted)
         self.newest = self.cursor
-        self.after = _earlier(self.cursor, self.source.overlap_seconds) if self.cursor else ""
+        self.limit = source.page_size
+        if self.cursor:
+            self.after = _earlier(self.cursor, source.overlap_seconds)
+        elif source.since:
+            self.after = utc(source.since).strftime(TIME_FORMAT)
         count, finished = 0, False
         while not finished:
             page = self._fetch()
             if page is None:
                 continue
-            objects, refused = intake.take(page.bodies, first=count + 1)
+            objects, refused = intake.take(page.bodies, first=None)
             count += len(page.bodies)
             self.newest = _later(self.newest, page.last_added)
             finished = not page.more
             if page.more:
                 self._advance(page)
             yield IntelBatch(
-                objects=objects, set_aside=refused, cursor=self.newest if finished else None
+                objects=objects,
+                set_aside=(*refused, *self._lost(finished=finished)),
+                cursor=self.newest if finished else None,
+                skipped=intake.skipped,
             )
         _LOG.info("%s: %d objects pulled", self.source.name, count)
 
-    def _fetch(self) -> _Page | None:
-        """The next page; None where the server forgot the token and the pull starts again."""
-        params = {"limit": str(self.source.page_size), "match[version]": "all"}
+    def _lost(self, *, finished: bool) -> tuple[SetAside, ...]:
+        """What could not be asked for, told with the last page."""
+        return tuple(
+            refusal(
+                self.url,
+                f"objects added at {date}",
+                "some may be missing: the server gives no way past the first page of them",
+                hint="ask the server's owner for paging by next, or to allow larger pages",
+            )
+            for date in (dict.fromkeys(self.ties) if finished else ())
+        )
+
+    def _fetch(self) -> Page | None:
+        """The next page; None where it has to be asked for in another way."""
+        try:
+            reply = self._ask()
+        except TransientError as error:
+            if not self.token or self.source.attempts == 1:
+                raise
+            # Some servers forget a token as they use it, and the same one then stands for the
+            # page after the one that was lost: it is not asked for again by its token.
+            self.asker.wait(error, 1)
+            self._restart(error)
+            return None
+        if reply.status == TOO_LARGE:
+            self.limit = max(self.limit // 4, 1)
+            _LOG.warning("%s: too much at once, asking for %d", self.source.name, self.limit)
+            return None
+        if reply.status in _EXPIRED:
+            self._restart(
+                TransientError(
+                    f"{self.source.name}: the server forgets its paging tokens before they are"
+                    " used",
+                    connector=self.source.name,
+                    hint="try a larger page size, or later",
+                )
+            )
+            return None
+        return self.asker.page(reply)
+
+    def _ask(self) -> Reply:
+        params = {"limit": str(self.limit), "match[version]": "all"}
+        types = self.source.wanted.match_types
+        if types:
+            params["match[type]"] = types
         if self.after:
             params["added_after"] = self.after
         if self.token:
             params["next"] = self.token
         accept = _EXPIRED if self.token else frozenset[int]()
-        reply = self.client.get(f"{self.url}objects/", params=params, accept=accept)
-        if reply.status in _EXPIRED:
-            self._restart()
-            return None
-        document = scan(reply.body)
-        if document.fault and document.has_objects:
-            raise TransientError(
-                f"{self.source.name}: a page broke off: {document.fault}",
-                connector=self.source.name,
-            )
-        bundle = document.fields.get("type") == "bundle"
-        if document.fault or bundle or not document.is_object:
-            raise TerminalError(
-                f"{self.source.name}: the answer is not a TAXII 2.1 envelope",
-                connector=self.source.name,
-                hint="check the address; TAXII 2.0 servers are not supported",
-            )
-        token = document.fields.get("next")
-        return _Page(
-            bodies=tuple(document.objects),
-            more=document.fields.get("more") is True,
-            next=token if isinstance(token, str) else "",
-            last_added=reply.headers.get("X-TAXII-Date-Added-Last", ""),
-        )
+        if self.limit > 1:
+            accept |= {TOO_LARGE}
+        return self.asker.ask("objects/", params, accept, attempts=1 if self.token else 0)
 
-    def _restart(self) -> None:
+    def _restart(self, why: ConnectorError) -> None:
+        """Go on from the date that was reached, without the token.
+
+        Raises:
+            ConnectorError: ``why``, where that has not helped several times.
+        """
         self.restarts += 1
         if self.restarts > MAX_RESTARTS:
-            raise TransientError(
-                f"{self.source.name}: the server forgets its paging tokens before they are used",
-                connector=self.source.name,
-                hint="try a larger page size, or later",
-            )
-        _LOG.warning("%s: paging token expired, going on from date_added", self.source.name)
+            raise why
+        _LOG.warning("%s: going on from the date that was reached (%s)", self.source.name, why)
         self.token = ""
         self.seen.clear()
         if self.reached:
             self.after = _earlier(self.reached, _BACK)
 
-    def _advance(self, page: _Page) -> None:
+    def _advance(self, page: Page) -> None:
         """Aim at the page after this one."""
         repeated = bool(page.bodies) and page.digest in self.seen
         self.seen.add(page.digest)
         self.empty = 0 if page.bodies else self.empty + 1
+        if page.bodies:
+            self.repeats = self.repeats + 1 if repeated else 0
         self._progress(page)
-        if repeated and (page.next or self.exact or not page.last_added):
-            raise self._stuck("it sends the same page again and again")
         if self.empty > MAX_EMPTY_PAGES:
             raise self._stuck(f"it sent {self.empty} empty pages and says that there is more")
+        again = self._stuck("it sends the same page again and again")
+        if self.repeats > MAX_REPEATS:
+            raise again
+        if page.next and repeated:
+            self._restart(again)
+            return
         if page.next:
             self.token = page.next
             return
         if not page.last_added:
             raise self._stuck("it says that there is more, but not where")
-        # Objects of one POST often share a date_added: step back a little, so that a page's end
-        # between them loses none; where that leads to the same page again, go on without it.
-        self.exact = repeated
         self.token = ""
-        self.after = page.last_added if repeated else _earlier(page.last_added, _TIE)
+        self._go_on_by_date(page.last_added)
 
-    def _progress(self, page: _Page) -> None:
+    def _go_on_by_date(self, last: str) -> None:
+        """Aim behind a date, for servers that give no token.
+
+        Objects of one POST often share a date: step back a little, so that a page's end between
+        them loses none. Where that brings the same page, it may be a slip of a cache; then ask
+        for more at once; only then go on without the rest of that date, and say so.
+        """
+        match self.repeats:
+            case 0:
+                self.after = _earlier(last, _TIE)
+            case 1:
+                pass
+            case 2:
+                self.limit *= 10
+            case _:
+                self.after = last
+                self.ties.append(last)
+
+    def _progress(self, page: Page) -> None:
         """A pull that gets further after each restart is not stuck."""
         if _later(self.reached or None, page.last_added) != (self.reached or None):
             self.reached = page.last_added
@@ -203,7 +277,7 @@ def _earlier(text: str, seconds: float) -> str:
         moved = moment - timedelta(seconds=seconds)
     except OverflowError:
         return text
-    return moved.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moved.strftime(TIME_FORMAT)
 
 
 def _later(held: str | None, given: str) -> str | None:

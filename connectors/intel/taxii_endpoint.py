@@ -13,10 +13,16 @@ import httpx
 from taxii2client.exceptions import TAXIIServiceException
 from taxii2client.v21 import ApiRoot, Collection, Server
 
-from huntonce.connectors.http.client import HttpClient, Limits
+from huntonce.connectors.http.client import (
+    ClientCertificate,
+    HttpClient,
+    Limits,
+    RequestError,
+)
 from huntonce.models.errors import ConfigError, TerminalError
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
+AUTHORIZATION = "Authorization"
 _DEFAULT_MAX_CONTENT = 1024 * 1024  # for servers that do not say
 
 
@@ -46,7 +52,11 @@ class TaxiiEndpoint:
         collection_url: Address of the collection; or instead
         discovery_url: address of the server's discovery, and
         collection: id, alias or title of the collection there.
+        token: Instead of user and password, for servers that log in by a token.
+        token_header: Header that the token is sent in; as ``Bearer`` in ``Authorization``, as it
+            is in any other.
         verify: Check TLS certificates; or the path of a CA bundle.
+        certificate: Ours, for servers that ask for one.
         transport: Instead of the network, in tests.
     """
 
@@ -56,7 +66,10 @@ class TaxiiEndpoint:
     collection: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    token_header: str = AUTHORIZATION
     verify: bool | str = True
+    certificate: ClientCertificate | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     transport: httpx.BaseTransport | None = field(default=None, repr=False)
 
@@ -66,15 +79,26 @@ class TaxiiEndpoint:
                 f"{self.name}: name either the collection's address or the discovery address",
                 hint="collection_url = https://host/root/collections/<id>/",
             )
+        if self.token and self.username:
+            raise ConfigError(
+                f"{self.name}: a token or a user name, not both", hint="remove one of them"
+            )
 
     def client(self) -> HttpClient:
         """A client that speaks TAXII 2.1 as this user."""
+        headers = {"Accept": MEDIA_TYPE}
+        if self.token:
+            bearer = self.token_header.casefold() == AUTHORIZATION.casefold()
+            # Some servers want another scheme than Bearer: a token with a space brings its own.
+            scheme = "Bearer " if bearer and " " not in self.token else ""
+            headers[self.token_header] = f"{scheme}{self.token}"
         return HttpClient(
             connector=self.name,
             auth=(self.username, self.password) if self.username else None,
-            headers={"Accept": MEDIA_TYPE},
+            headers=headers,
             limits=self.limits,
             verify=self.verify,
+            certificate=self.certificate,
             transport=self.transport,
         )
 
@@ -97,7 +121,7 @@ class TaxiiEndpoint:
                 names = {str(found.id).casefold(), str(found.title).casefold()}
                 if wanted in names | {str(found.alias or found.id).casefold()}:
                     return str(found.url)
-        raise TerminalError(
+        raise RequestError(
             f"{self.name}: no collection {self.collection!r} on the server",
             connector=self.name,
             hint=f"it shows: {', '.join(seen[:20]) or 'none'}",
@@ -108,7 +132,7 @@ class TaxiiEndpoint:
         url = self.locate(client)
         root, mark, _ = url.rpartition("/collections/")
         if not mark:
-            raise TerminalError(
+            raise RequestError(
                 f"{self.name}: not a collection's address",
                 connector=self.name,
                 hint="it ends in /collections/<id>/",

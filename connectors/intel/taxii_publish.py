@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from huntonce.connectors.http.client import HttpClient
-from huntonce.connectors.intel.checks import is_id, is_time, time_key
+from huntonce.connectors.intel.forms import is_id, is_time, time_key
 from huntonce.connectors.intel.taxii_endpoint import MEDIA_TYPE, CollectionInfo, TaxiiEndpoint
 from huntonce.models.errors import TerminalError
 

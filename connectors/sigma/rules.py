@@ -14,6 +14,7 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssueSeveri
 from sigma.validators.core import validators as core_validators
 
 from huntonce.connectors.sigma.logsource import variants
+from huntonce.models.attack import Catalogue, tag_faults
 from huntonce.models.errors import DomainError
 from huntonce.models.query import SigmaSearch
 
@@ -46,7 +47,7 @@ def parse_rules(
     Correlation rules are faults: no connector here runs them.
     """
     try:
-        documents = _load(text)
+        documents = load_documents(text)
     except DomainError as error:
         return (), (RuleFault(source=source, rule_id="", title="", reason=str(error)),)
     kept, faults = _sort_out(documents, source)
@@ -99,11 +100,12 @@ def logsource_of(rule: SigmaRule) -> dict[str, str | None]:
     return {**others, **known}
 
 
-def validate_rule(text: str) -> tuple[str, ...]:
+def validate_rule(text: str, catalogue: Catalogue | None = None) -> tuple[str, ...]:
     """What is wrong with a rule, in words; empty where nothing is.
 
-    pySigma's own checks of medium and high weight, but for those that need the network; ATT&CK
-    tags are checked for their form only, so that both ATT&CK v18 and v19 names pass.
+    pySigma's own checks of medium and high weight, but for those that need the network. ATT&CK
+    tags are checked against a catalogue, where one is given: names of ATT&CK v18 and v19 both
+    pass, invented ones do not. Without one they are checked for their form only.
     """
     rules, faults = parse_rules(text)
     if faults:
@@ -111,11 +113,16 @@ def validate_rule(text: str) -> tuple[str, ...]:
     found: list[str] = [] if rules else ["it holds no rule"]
     for rule in rules:
         found += _condition_faults(rule)
-        found += _tag_faults(rule) + _logsource_faults(rule) + _validator_faults(rule)
+        found += _tag_faults(rule, catalogue) + _logsource_faults(rule) + _validator_faults(rule)
     return tuple(dict.fromkeys(found))
 
 
-def _load(text: str) -> list[Any]:
+def load_documents(text: str) -> list[Any]:
+    """The documents of a YAML text, bounded in size.
+
+    Raises:
+        DomainError: It is no YAML, or too large.
+    """
     if len(text) > MAX_RULE_TEXT:
         raise DomainError(f"the rule is longer than {MAX_RULE_TEXT} characters")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -182,13 +189,16 @@ def _condition_faults(rule: SigmaRule) -> list[str]:
     return []
 
 
-def _tag_faults(rule: SigmaRule) -> list[str]:
+def _tag_faults(rule: SigmaRule, catalogue: Catalogue | None) -> list[str]:
     tags = [str(tag) for tag in rule.tags]
-    return [
+    malformed = [
         f"tag {tag!r} is not an ATT&CK tactic, technique, group or software"
         for tag in tags
         if tag.startswith("attack.") and not _ATTACK_TAG.match(tag)
     ]
+    if malformed or catalogue is None:
+        return malformed
+    return list(tag_faults(tags, catalogue))
 
 
 def _logsource_faults(rule: SigmaRule) -> list[str]:

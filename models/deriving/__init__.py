@@ -1,8 +1,9 @@
 """From stored intelligence to hypotheses: claims, priority, statements."""
 
 from huntonce.models.deriving.claims import Cause, Unplaced, behaviours, placements
-from huntonce.models.deriving.hypotheses import LOGIC_VERSION, derive, outside, scopes
+from huntonce.models.deriving.hypotheses import LOGIC_VERSION, broader, derive, outside, scopes
 from huntonce.models.deriving.priority import WEIGHTS
+from huntonce.models.deriving.traces import traces
 
 __all__ = [
     "LOGIC_VERSION",
@@ -10,8 +11,10 @@ __all__ = [
     "Cause",
     "Unplaced",
     "behaviours",
+    "broader",
     "derive",
     "outside",
     "placements",
     "scopes",
+    "traces",
 ]

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from huntonce.models.attack import Catalogue, Outcome, Resolution
@@ -82,6 +83,7 @@ class _Claim:
     confidence: int | None
     own: bool
     created_by: str
+    dated: datetime
 
 
 def behaviours(
@@ -204,6 +206,7 @@ class _Reader:
             confidence=confidence(item.content),
             own=bool(self._own) and item.created_by == self._own,
             created_by=item.created_by,
+            dated=self.graph.dated(item, actor_id),
         )
 
     def _told(self, item: IntelObject, subject: str, pattern: str) -> str:
@@ -369,4 +372,5 @@ def _behaviour(text: str, claims: list[_Claim]) -> Behaviour:
         regions=tuple(sorted({r for claim in claims for r in claim.regions})),
         confidence=max(stated, default=None),
         own=first.own,
+        dated=max(claim.dated for claim in claims),
     )

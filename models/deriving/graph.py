@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from huntonce.models.deriving.text import (
     UNDATED,
@@ -121,6 +122,19 @@ class IntelGraph:
         values = (plain(found.content.get(key)) for key in ("region", "country", "name"))
         return {value.casefold() for value in values if value}
 
+    def dated(self, item: IntelObject, actor_id: str = "") -> datetime:
+        """When what an object says was last seen; where it does not say, when it was said first.
+
+        A relationship that stands in a report is said again on the day that is published.
+        """
+        seen = [_when(item, "last_seen", "stop_time", "first_seen", "start_time", "published")]
+        campaign = self.objects.get(actor_id)
+        if campaign is not None and campaign.type == "campaign":
+            seen.append(_when(campaign, "last_seen", "first_seen"))
+        seen += [_when(report, "published") for report in self._reports_of.get(item.id, ())]
+        best = max(seen)
+        return best if best > UNDATED else _when(item, "created", "modified")
+
     def source(self, item: IntelObject, name: str, *others: str) -> tuple[SourceRef, ...]:
         """The object as a source, once for each feed that delivered it.
 
@@ -141,6 +155,11 @@ class IntelGraph:
             )
             for feed in self._feeds(item.id) or ("",)
         )
+
+
+def _when(item: IntelObject, *names: str) -> datetime:
+    """The first of the named times that is there."""
+    return next((m for m in (moment(item.content.get(n)) for n in names) if m > UNDATED), UNDATED)
 
 
 def _newest(objects: Iterable[IntelObject]) -> dict[str, IntelObject]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from huntonce.models.attack import Catalogue
 from huntonce.models.deriving.priority import score
 from huntonce.models.deriving.statement import by_rank, ranked_procedures, statement
-from huntonce.models.hypothesis import Hypothesis, fingerprint
+from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.intel import Behaviour, SourceRef
 from huntonce.models.profile import Profile
 
@@ -39,7 +39,7 @@ def derive(
     guarded: Callable[[str], bool | None],
     visible: Callable[[str], float | None],
     now: datetime,
-    evidence_phrase: Callable[[str], str] | None = None,
+    evidence_phrase: Callable[[str, str], str] | None = None,
     evidence_version: str = "",
 ) -> tuple[Hypothesis, ...]:
     """Hypotheses in state proposed, highest priority first.
@@ -47,8 +47,8 @@ def derive(
     ``guarded`` takes a hypothesis key (fingerprint): True where a healthy detection stands guard,
     False where there is one that is not healthy, None where there is none. ``visible`` takes a
     technique id: the share 0..1 of its evidence that is there, None where that was not measured.
-    ``evidence_phrase`` takes a technique id: a phrase for the traces it leaves, or "". Techniques
-    that give no hypothesis are told by ``outside``.
+    ``evidence_phrase`` takes a technique id and a scope: a phrase for the traces it leaves there,
+    or "". Techniques that give no hypothesis are told by ``outside``.
     """
     by_technique: dict[str, list[Behaviour]] = defaultdict(list)
     for behaviour in behaviours:
@@ -58,8 +58,8 @@ def derive(
         technique = catalogue.technique(technique_id)
         if technique is None:
             continue
-        traces = evidence_phrase(technique_id) if evidence_phrase else ""
         for scope in scopes(technique_id, catalogue, profile):
+            traces = evidence_phrase(technique_id, scope) if evidence_phrase else ""
             priority, terms = score(
                 technique,
                 scope,
@@ -95,6 +95,30 @@ def scopes(technique_id: str, catalogue: Catalogue, profile: Profile) -> tuple[s
     theirs = {platform.casefold() for platform in technique.platforms} if technique else set()
     ours = {_SAME_PLATFORM.get(p.casefold(), p.casefold()) for p in profile.platforms}
     return tuple(sorted(ours & theirs, key=lambda scope: (scope != "windows", scope)))
+
+
+def broader(hypotheses: Iterable[Hypothesis]) -> dict[str, tuple[str, ...]]:
+    """Keys of hypotheses about a whole technique, to the keys of those about its sub-techniques.
+
+    Intel that names T1053 alone does not say which of its forms is meant. Such a hypothesis stays
+    stored, with its own sources; but where narrower ones of the same scope stand beside it, they
+    are the ones to hunt, and a list need not show both.
+    """
+    narrow: dict[tuple[str, str], list[str]] = defaultdict(list)
+    whole: list[Hypothesis] = []
+    for hypothesis in hypotheses:
+        if hypothesis.state is HypothesisState.SUPERSEDED:
+            continue
+        parent, dot, _ = hypothesis.technique_id.partition(".")
+        if dot:
+            narrow[parent, hypothesis.scope].append(hypothesis.key)
+        else:
+            whole.append(hypothesis)
+    return {
+        h.key: tuple(narrow[h.technique_id, h.scope])
+        for h in whole
+        if (h.technique_id, h.scope) in narrow
+    }
 
 
 def outside(

@@ -31,6 +31,9 @@ _ELSEWHERE = 0.2
 _UNSTATED_CONFIDENCE = 50
 _SKEW = timedelta(days=1)
 _TELLING_PROCEDURES = 3
+# So many independent sources are worth half of the term; it never saturates, since whole
+# catalogues of actors are loaded.
+_TELLING_SOURCES = 3
 _DIGITS = 4
 # How far a tactic stands out from what administrators and programs do all day; the best of a
 # technique's tactics counts. A judgement, not a measurement.
@@ -71,13 +74,18 @@ def score(
 
 
 def _recency(claims: Iterable[Behaviour], now: datetime) -> tuple[float, str]:
-    stamps = [source.modified for claim in claims for source in claim.sources]
+    stamps = [dated(claim) for claim in claims]
     known = [stamp for stamp in stamps if UNDATED < stamp <= now + _SKEW]
     if not known:
         return 0.0, "no source has a usable date"
     newest = max(known)
     days = max((now - newest) / timedelta(days=1), 0.0)
-    return 0.5 ** (days / HALF_LIFE_DAYS), f"newest source is of {newest:%Y-%m-%d}"
+    return 0.5 ** (days / HALF_LIFE_DAYS), f"last reported or seen on {newest:%Y-%m-%d}"
+
+
+def dated(claim: Behaviour) -> datetime:
+    """When a claim was last seen or made; else when the newest of its sources was changed."""
+    return claim.dated or max(source.modified for source in claim.sources)
 
 
 def _relevance(scope: str, claims: Sequence[Behaviour], profile: Profile) -> tuple[float, str]:
@@ -126,7 +134,7 @@ def _technologies(claims: Iterable[Behaviour], profile: Profile) -> tuple[float,
 def _sources(claims: Iterable[Behaviour]) -> tuple[float, str]:
     count = len(independent(claims))
     words = "1 independent source" if count == 1 else f"{count} independent sources"
-    return 1 - 0.5**count, words
+    return count / (count + _TELLING_SOURCES), words
 
 
 def independent(claims: Iterable[Behaviour]) -> frozenset[tuple[str, str]]:

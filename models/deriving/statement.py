@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.deriving.phrases import PHRASES, PLACES, TACTICS
+from huntonce.models.deriving.priority import dated
 from huntonce.models.deriving.text import first_sentence, shorten
 from huntonce.models.intel import Behaviour
 
@@ -35,6 +35,14 @@ _GERUND = re.compile(
 _POINTING = re.compile(
     r"\bthis (?:c2|ip|url|domain|hash|file|address|server|sample)\b", re.IGNORECASE
 )
+# What can be searched for as it stands: files, paths, keys, switches, API names, quoted words.
+_NAMED = re.compile(
+    r"\b[\w-]{2,}\.(?:exe|dll|ps1|bat|vbs|js|hta|lnk|sys|dmp|py|sh|jar|msi|dat|tmp)\b"
+    r"|%\w+%|[A-Z]:\\[\w\\ -]+|\bHK(?:LM|CU|EY_\w+)\b[\w\\]*|(?<!\w)/(?:etc|tmp|var|usr)/[\w/.-]+"
+    r"|(?<!\w)[-/]{1,2}[a-z]{2,}\b|\b[A-Z][a-z]+[A-Z]\w+[a-z](?:\(\))?|\"[^\"]{3,60}\""
+    r"|\b(?:schtasks|wmic|net|reg|rundll32|regsvr32|mshta|certutil|bitsadmin|vssadmin|psexec|nltest|"
+    r"procdump|mimikatz|ntdsutil|comsvcs|crontab|curl|wget)\b"
+)
 _UPPER_START = re.compile(r"[A-Z][a-z]")
 
 
@@ -50,9 +58,9 @@ def statement(
 
     ``evidence`` is a phrase for the traces ("Security 4698 and a new file in the Tasks folder").
     """
-    ranked = by_rank(claims)
+    ranked = _leading(scope, by_rank(claims))
     claim = f"{_who(ranked)} {_what(technique_id, scope, catalogue)} ({technique_id})"
-    how = _how(scope, ranked)
+    how = _how(ranked)
     if not how:
         told = f"{claim}."
     elif _GERUND.match(how):
@@ -71,19 +79,23 @@ def ranked_procedures(scope: str, claims: Iterable[Behaviour], limit: int) -> tu
     """The distinct procedures that tell most about the scope, best first."""
     best = sorted(
         {claim.procedure: None for claim in by_rank(claims) if claim.procedure},
-        key=lambda text: -_fit(scope, text),
+        key=lambda text: (-_fit(scope, text), -_concrete(text)),
     )
     return tuple(best[:limit])
 
 
 def _order(claim: Behaviour) -> tuple[int, float, str, str]:
     rank = _RANK.index(claim.actor_type) if claim.actor_type in _RANK else len(_RANK)
-    return (rank, -newest(claim).timestamp(), claim.actor, claim.procedure)
+    return (rank, -dated(claim).timestamp(), claim.actor, claim.procedure)
 
 
-def newest(claim: Behaviour) -> datetime:
-    """When the newest source of a claim was last changed."""
-    return max(source.modified for source in claim.sources)
+def _leading(scope: str, ranked: Sequence[Behaviour]) -> list[Behaviour]:
+    """The same, with the claim first that tells a hunter most: for the scope, and concretely."""
+    told = [claim for claim in ranked if claim.procedure]
+    if not told:
+        return list(ranked)
+    best = min(told, key=lambda claim: (-_fit(scope, claim.procedure), -_concrete(claim.procedure)))
+    return [best, *(claim for claim in ranked if claim is not best)]
 
 
 def _who(ranked: Sequence[Behaviour]) -> str:
@@ -135,23 +147,21 @@ def _what(technique_id: str, scope: str, catalogue: Catalogue) -> str:
     return f'{TACTICS[tactic].replace("{where}", where)} with the technique "{name}"'
 
 
-def _how(scope: str, ranked: Sequence[Behaviour]) -> str:
-    """The procedure to quote: of the claims that come first, the one most telling for the scope."""
-    lead = next((claim.actor for claim in ranked if claim.actor), "")
-    told = [claim for claim in ranked if claim.procedure]
-    if not told:
-        return ""
-    best = min(told, key=lambda claim: (-_fit(scope, claim.procedure), claim.actor != lead))
-    sentence = first_sentence(best.procedure)
-    named = best.actor.casefold() in sentence.casefold()
-    sayer = "" if named or best.actor == lead or not best.actor else f" ({best.actor})"
-    return f"{_lower_start(sentence)}{sayer}"
+def _how(ranked: Sequence[Behaviour]) -> str:
+    """The procedure to quote: that of the first claim."""
+    return _lower_start(first_sentence(ranked[0].procedure))
 
 
 def _lower_start(sentence: str) -> str:
     """The sentence with a small first letter where it starts with "Registering ..."."""
     lowered = sentence[:1].lower() + sentence[1:]
     return lowered if _UPPER_START.match(sentence) and _GERUND.match(lowered) else sentence
+
+
+@lru_cache(maxsize=8192)
+def _concrete(text: str) -> int:
+    """How many things a procedure names that can be searched for; more than four are as good."""
+    return min(len({found.casefold() for found in _NAMED.findall(first_sentence(text))}), 4)
 
 
 @lru_cache(maxsize=8192)

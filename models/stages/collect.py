@@ -1,10 +1,85 @@
 """Collect: take intel in, every good object once, every bad one set aside."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
-from huntonce.models.intel import AddCounts
-from huntonce.models.ports import Clock, IntelSource, OpenUnit
-from huntonce.models.setaside import SetAside
+from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
+from huntonce.models.intel import AddCounts, Fault, FeedFailure, FeedHealth, IntelObject
+from huntonce.models.ports import Clock, IntelBatch, IntelSource, OpenUnit, UnitOfWork
+from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
+
+Check = Callable[[str, SetAside], tuple[Sequence[IntelObject], Sequence[SetAside]]]
+"""The checks of intake on what a feed delivered and was set aside: what passes, what does not."""
+
+
+class FeedRepository(Protocol):
+    """The health of the feeds, in one unit of work."""
+
+    def began(self, feed: str, *, selection: str, at: datetime) -> None:
+        """A pull begins; where ``selection`` is another than before, the cursor is dropped."""
+        ...
+
+    def delivered(
+        self, feed: str, counts: AddCounts, *, set_aside: int = 0, skipped: int = 0
+    ) -> None:
+        """Add what a batch brought to the totals."""
+        ...
+
+    def took_whole(self, feed: str, digest: str, *, objects: int, at: datetime) -> None:
+        """A delivery with this hash passed whole."""
+        ...
+
+    def whole(self, feed: str) -> Mapping[str, int]:
+        """Hash to number of objects of the deliveries that passed whole."""
+        ...
+
+    def ended(self, feed: str, *, at: datetime) -> None: ...
+
+    def failed(self, feed: str, failure: FeedFailure, *, at: datetime) -> None: ...
+
+    def health(self) -> tuple[FeedHealth, ...]: ...
+
+
+class KeptRefusal(Protocol):
+    """A refusal as the store keeps it."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def item(self) -> SetAside: ...
+    @property
+    def feed(self) -> str: ...
+    @property
+    def tried_at(self) -> datetime | None: ...
+    @property
+    def taken_at(self) -> datetime | None: ...
+
+
+class Quarantine(Protocol):
+    """What was set aside, kept to be tried again."""
+
+    def add(self, items: Sequence[SetAside], *, at: datetime, feed: str = "") -> int: ...
+
+    def kept(
+        self, kind: InputKind | None = None, *, taken: bool = False
+    ) -> Sequence[KeptRefusal]: ...
+
+    def taken(self, number: int, *, at: datetime) -> None: ...
+
+    def refused_again(self, number: int, item: SetAside, *, at: datetime) -> None: ...
+
+
+@runtime_checkable
+class IntakeUnit(Protocol):
+    """What a unit of work offers to the intake beyond ``UnitOfWork``."""
+
+    @property
+    def feeds(self) -> FeedRepository: ...
+    @property
+    def quarantine(self) -> Quarantine: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +88,10 @@ class Collected:
 
     Attributes:
         batches: Pages or files read.
+        set_aside: What was refused, whether or not it had been before.
         cursor: Where the next pull starts; None where the source has none or did not finish.
+        skipped: Objects that the source's own filters kept out.
+        error: Why it ended early; None where it did not. What came before it stands.
     """
 
     feed: str
@@ -21,6 +99,30 @@ class Collected:
     counts: AddCounts
     set_aside: tuple[SetAside, ...]
     cursor: str | None
+    skipped: int = 0
+    error: ConnectorError | None = None
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A pull so far."""
+
+    batches: int = 0
+    counts: AddCounts = field(default_factory=AddCounts)
+    skipped: int = 0
+    cursor: str | None = None
+    refused: list[SetAside] = field(default_factory=list)
+
+    def collected(self, feed: str, error: ConnectorError | None = None) -> Collected:
+        return Collected(
+            feed=feed,
+            batches=self.batches,
+            counts=self.counts,
+            set_aside=tuple(self.refused),
+            cursor=self.cursor,
+            skipped=self.skipped,
+            error=error,
+        )
 
 
 def collect(source: IntelSource, open_unit: OpenUnit, clock: Clock) -> Collected:
@@ -28,25 +130,142 @@ def collect(source: IntelSource, open_unit: OpenUnit, clock: Clock) -> Collected
 
     The cursor is stored with the last batch of a complete pull only, so that a pull which was
     interrupted starts again where the last complete one ended and loses nothing; what it brings
-    twice is a duplicate.
+    twice is a duplicate. How the pull went is recorded as the feed's health.
 
     Raises:
         ConnectorError: The source failed; what came before stands.
     """
+    total = _Sum()
+    _pull(source, open_unit, clock, total)
+    return total.collected(source.name)
+
+
+def collect_all(
+    sources: Sequence[IntelSource], open_unit: OpenUnit, clock: Clock
+) -> tuple[Collected, ...]:
+    """Pull one source after the other; one that fails does not keep the others from being read."""
+    done = []
+    for source in sources:
+        total, error = _Sum(), None
+        try:
+            _pull(source, open_unit, clock, total)
+        except ConnectorError as caught:
+            error = caught
+        done.append(total.collected(source.name, error))
+    return tuple(done)
+
+
+def _pull(source: IntelSource, open_unit: OpenUnit, clock: Clock, total: _Sum) -> None:
+    feed = source.name
     with open_unit() as unit:
-        cursor = unit.intel.cursor(source.name)
-    counts, batches, last = AddCounts(), 0, None
-    refused: list[SetAside] = []
-    for batch in source.pull(cursor):
-        with open_unit() as unit:
-            counts += unit.intel.add(batch.objects, feed=source.name, at=clock())
-            unit.set_aside.add(batch.set_aside, at=clock())
-            if batch.cursor is not None:
-                unit.intel.set_cursor(source.name, batch.cursor)
-                last = batch.cursor
+        if isinstance(unit, IntakeUnit):
+            # What a source selects is its address and filters; sources without have none.
+            selection = str(getattr(source, "selection", ""))
+            unit.feeds.began(feed, selection=selection, at=clock())
             unit.commit()
-        refused.extend(batch.set_aside)
-        batches += 1
-    return Collected(
-        feed=source.name, batches=batches, counts=counts, set_aside=tuple(refused), cursor=last
+            unread = getattr(source, "unread", None)
+            if unread is not None:
+                unread.update(unit.feeds.whole(feed))
+        cursor = unit.intel.cursor(feed)
+    try:
+        for batch in source.pull(cursor):
+            with open_unit() as unit:
+                _take(unit, batch, feed, clock(), total)
+                unit.commit()
+    except ConnectorError as error:
+        # The health must not hide the fault itself, should the store fail, too.
+        with suppress(HuntonceError):
+            _end(open_unit, feed, clock(), failure_of(error))
+        raise
+    _end(open_unit, feed, clock(), None)
+
+
+def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _Sum) -> None:
+    """Keep a batch; what is known of it beyond the port is the source's own."""
+    skipped, digest = int(getattr(batch, "skipped", 0)), str(getattr(batch, "digest", ""))
+    counts = unit.intel.add(batch.objects, feed=feed, at=at)
+    counts += AddCounts(duplicate=int(getattr(batch, "unread", 0)))
+    if isinstance(unit, IntakeUnit):
+        new = unit.quarantine.add(batch.set_aside, at=at, feed=feed)
+        unit.feeds.delivered(feed, counts, set_aside=new, skipped=skipped)
+        if digest and not batch.set_aside and not skipped:
+            unit.feeds.took_whole(feed, digest, objects=counts.objects, at=at)
+    else:
+        unit.set_aside.add(batch.set_aside, at=at)
+    if batch.cursor is not None:
+        # With the last batch, in its own transaction.
+        if unit.intel.cursor(feed) != batch.cursor:
+            unit.intel.set_cursor(feed, batch.cursor)
+        total.cursor = batch.cursor
+    total.batches += 1
+    total.counts += counts
+    total.skipped += skipped
+    total.refused.extend(batch.set_aside)
+
+
+def _end(open_unit: OpenUnit, feed: str, at: datetime, failure: FeedFailure | None) -> None:
+    with open_unit() as unit:
+        if isinstance(unit, IntakeUnit):
+            if failure is None:
+                unit.feeds.ended(feed, at=at)
+            else:
+                unit.feeds.failed(feed, failure, at=at)
+            unit.commit()
+
+
+def failure_of(error: ConnectorError) -> FeedFailure:
+    """What is recorded of a failed pull, with whose fault it is."""
+    ours = not isinstance(error, TransientError) and getattr(error, "fault", "") == Fault.QUERY
+    return FeedFailure(
+        error=str(error), hint=error.hint, fault=Fault.QUERY if ours else Fault.SERVER
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of the refused intel that was tried again.
+
+    Attributes:
+        tried: How many refusals.
+        taken: How many of them passed whole.
+        counts: What became of the objects that passed.
+        refused: Those that did not, with the reason of today.
+        cut: How many are kept in part only, because they are too large: fetch them again.
+    """
+
+    tried: int
+    taken: int
+    counts: AddCounts
+    refused: tuple[SetAside, ...]
+    cut: int
+
+
+def replay(open_unit: OpenUnit, check: Check, clock: Clock) -> Replayed:
+    """Try again what was set aside, and take what passes now; each in a transaction of its own."""
+    with open_unit() as unit:
+        waiting = (
+            tuple(unit.quarantine.kept(InputKind.INTEL)) if isinstance(unit, IntakeUnit) else ()
+        )
+    counts, taken, cut, tried = AddCounts(), 0, 0, 0
+    refused: list[SetAside] = []
+    for kept in waiting:
+        if not kept.item.payload or len(kept.item.payload) >= PAYLOAD_LIMIT:
+            cut += 1
+            continue
+        objects, faults = check(kept.feed, kept.item)
+        tried += 1
+        feed, at = kept.feed or kept.item.source, clock()
+        with open_unit() as unit:
+            brought = unit.intel.add(objects, feed=feed[:256], at=at)
+            if isinstance(unit, IntakeUnit):
+                if faults:
+                    unit.quarantine.refused_again(kept.number, faults[0], at=at)
+                else:
+                    unit.quarantine.taken(kept.number, at=at)
+                if brought.objects and kept.feed:
+                    unit.feeds.delivered(kept.feed, brought)
+            unit.commit()
+        counts += brought
+        taken += not faults
+        refused.extend(faults)
+    return Replayed(tried=tried, taken=taken, counts=counts, refused=tuple(refused), cut=cut)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 from huntonce.models.deriving.claims import Unplaced, behaviours
 from huntonce.models.deriving.hypotheses import derive, outside
+from huntonce.models.deriving.traces import traces
 from huntonce.models.detection import Detection
 from huntonce.models.hunt import HuntState
 from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.stages.attack import Moved, migrate
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window
 
@@ -42,6 +44,7 @@ class Hypothesised:
         elsewhere: Techniques claimed that no platform of ours has, with the reason.
         hypotheses: All that are stored now, highest priority first.
         new: Ids of those that this run added.
+        moved: Hypotheses that a newer ATT&CK superseded since the last run.
     """
 
     claims: int
@@ -49,6 +52,7 @@ class Hypothesised:
     elsewhere: tuple[tuple[str, str], ...]
     hypotheses: tuple[Hypothesis, ...]
     new: tuple[str, ...]
+    moved: tuple[Moved, ...] = ()
 
 
 def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypothesised:
@@ -58,6 +62,7 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
     priority follow the intel.
     """
     sight = visible or {}
+    migrated = migrate(kit)
     with kit.open_unit() as unit:
         objects = tuple(unit.intel.latest(*INTEL_TYPES))
         claims, unplaced = behaviours(
@@ -71,11 +76,12 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
             guarded=lambda key: _guarded(guards.get(key, ())),
             visible=sight.get,
             now=kit.clock(),
-            evidence_phrase=lambda technique: evidence_phrase(kit, technique),
+            evidence_phrase=lambda technique, scope: evidence_phrase(kit, technique, scope),
         )
         known = {h.key for h in unit.hypotheses.list()}
         stored = [_merge(unit, kit, hypothesis, known) for hypothesis in derived]
-        rest = [h for h in unit.hypotheses.list() if h.key not in {s.key for s in stored}]
+        derived_keys = {h.key for h in stored}
+        rest = [h for h in unit.hypotheses.list() if h.key not in derived_keys]
         unit.commit()
     ranked = sorted([*stored, *rest], key=lambda h: (-h.priority, h.technique_id, h.scope))
     return Hypothesised(
@@ -84,6 +90,7 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
         elsewhere=outside(claims, kit.catalogue, kit.profile),
         hypotheses=tuple(ranked),
         new=tuple(h.id for h in stored if h.key not in known),
+        moved=migrated.moved,
     )
 
 
@@ -121,11 +128,15 @@ def can_hunt(kit: Kit, technique_id: str) -> bool:
     return kit.library.hunt_for(technique_id) is not None and technique_id in kit.library.evidence
 
 
-def evidence_phrase(kit: Kit, technique_id: str) -> str:
-    """The traces of a technique's required groups, as a phrase; "" where no model is known."""
+def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
+    """The traces that a technique leaves in a scope, as a phrase; "" where nothing is known.
+
+    Those of the required groups of its evidence model; without one, those that ATT&CK's analytics
+    look at.
+    """
     model = kit.library.evidence.get(technique_id)
     if model is None:
-        return ""
+        return traces(technique_id, scope, kit.catalogue)
     shown: dict[tuple[str, tuple[int, ...]], str] = {}
     for group in model.groups:
         for atom in group.atoms:
@@ -159,6 +170,14 @@ def _guarded(guards: Sequence[Guard]) -> bool | None:
 
 def ledger(kit: Kit, hypothesis: Hypothesis, wanted: Window) -> LedgerAnswer:
     """What hunt-once says of hunting a hypothesis over a window."""
+    with kit.open_unit() as unit:
+        return answer_in(unit, kit, hypothesis, wanted)
+
+
+def answer_in(
+    unit: UnitOfWork, kit: Kit, hypothesis: Hypothesis, wanted: Window, *, but: str = ""
+) -> LedgerAnswer:
+    """The same, as a unit of work sees the store; the run ``but`` does not count as running."""
     definition = kit.library.hunt_for(hypothesis.technique_id)
     model = kit.library.evidence.get(hypothesis.technique_id)
     versions = Versions(
@@ -166,14 +185,13 @@ def ledger(kit: Kit, hypothesis: Hypothesis, wanted: Window) -> LedgerAnswer:
         evidence=model.version if model else "",
         attack=kit.catalogue.version,
     )
-    with kit.open_unit() as unit:
-        stored = unit.hypotheses.by_key(hypothesis.key)
-        guards = guards_of(unit.detections.list()).get(hypothesis.key, ())
-        running = [
-            Window(run.start, run.end)
-            for run in unit.hunts.list(HuntState.RUNNING)
-            if run.hypothesis_key == hypothesis.key
-        ]
+    stored = unit.hypotheses.by_key(hypothesis.key)
+    guards = guards_of(unit.detections.list()).get(hypothesis.key, ())
+    running = [
+        Window(run.start, run.end)
+        for run in unit.hunts.list(HuntState.RUNNING)
+        if run.hypothesis_key == hypothesis.key and run.id != but
+    ]
     return consult(stored, wanted=wanted, versions=versions, guards=guards, running=running)
 
 

@@ -73,15 +73,18 @@ def default_window(kit: Kit) -> Window:
 
 
 def start(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer
+    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
 ) -> tuple[HuntRun, Sight, tuple[Gap, ...]]:
     """Record the run and measure what can be seen, before any query of the hunt.
 
+    ``once`` is for whoever obeys the ledger: the run then claims the hypothesis.
+
     Raises:
+        NotDueError: With ``once``: another run has it, or has hunted it since the ledger answered.
         DomainError: No hunt or evidence model is at hand; nothing is recorded then.
     """
     sight, gaps = prepare(kit, hypothesis, window)
-    return begin(kit, hypothesis, window, answer.answer.value), sight, gaps
+    return begin(kit, hypothesis, window, answer.answer.value, once=once), sight, gaps
 
 
 def look_for(kit: Kit, hypothesis: Hypothesis, sight: Sight, gaps: tuple[Gap, ...]) -> HuntResult:
@@ -126,5 +129,6 @@ def abandon_dead(kit: Kit, *, older_than_hours: float = 6) -> tuple[str, ...]:
         for run in dead:
             why = "its process is gone"
             unit.hunts.save(replace(run, state=HuntState.ABANDONED), actor=kit.actor, why=why)
+            unit.claims.release(run.id)
         unit.commit()
     return tuple(run.id for run in dead)

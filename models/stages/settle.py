@@ -14,10 +14,12 @@ from huntonce.models.gap import OPEN, Gap, GapState
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.ids import digest
+from huntonce.models.ledger import NotDueError
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.hunt import HuntResult
+from huntonce.models.stages.hypothesise import answer_in
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import case_of, leave, reopen_ticket, rule_of, ticket_of
 from huntonce.models.stages.promote import Promotion
@@ -39,8 +41,18 @@ class Settled:
     not_automated: tuple[str, ...]
 
 
-def begin(kit: Kit, hypothesis: Hypothesis, window: Window, ledger: str) -> HuntRun:
-    """Record that a hunt starts; takes up the hypothesis."""
+def begin(
+    kit: Kit, hypothesis: Hypothesis, window: Window, ledger: str, *, once: bool = False
+) -> HuntRun:
+    """Record that a hunt starts; takes up the hypothesis.
+
+    With ``once`` the run claims the hypothesis on its SIEM until it is settled or given up, and
+    the ledger is asked again under the claim: of runs that start at the same time, one hunts.
+
+    Raises:
+        NotDueError: With ``once``: another run holds the claim, or has hunted the window since
+            the ledger was asked. Nothing is recorded then.
+    """
     now = kit.clock()
     with kit.open_unit() as unit:
         run = unit.hunts.add(
@@ -58,6 +70,8 @@ def begin(kit: Kit, hypothesis: Hypothesis, window: Window, ledger: str) -> Hunt
             actor=kit.actor,
             why="hunt started",
         )
+        if once:
+            _claim(unit, kit, hypothesis, run, window)
         stored = unit.hypotheses.by_key(hypothesis.key)
         if stored is not None and stored.state is HypothesisState.PROPOSED:
             stored = unit.hypotheses.save(
@@ -69,6 +83,18 @@ def begin(kit: Kit, hypothesis: Hypothesis, window: Window, ledger: str) -> Hunt
             )
         unit.commit()
     return run
+
+
+def _claim(
+    unit: UnitOfWork, kit: Kit, hypothesis: Hypothesis, run: HuntRun, window: Window
+) -> None:
+    """Claim for a run whose row this unit has written already: it writes alone until its commit."""
+    if not unit.claims.take(hypothesis.key, run.siem, run=run.id, window=window):
+        raise NotDueError(f"{hypothesis.id}: another run is hunting it on {run.siem}")
+    answer = answer_in(unit, kit, hypothesis, window, but=run.id)
+    due = merge(answer.windows)
+    if not any(one.start <= window.start and window.end <= one.end for one in due):
+        raise NotDueError(f"{hypothesis.id}: {answer.answer.value}: {answer.why}")
 
 
 def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> Settled:
@@ -105,6 +131,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
             why=result.why,
         )
         hypothesis = _conclude(unit, kit, result, concluded)
+        unit.claims.release(run.id)
         unit.commit()
     return Settled(
         run=concluded,

@@ -11,15 +11,17 @@ import orjson
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from huntonce.models.errors import StateError
-from huntonce.models.intel import AddCounts, IntelObject, StixDict
+from huntonce.models.intel import AddCounts, IntelObject, StixDict, claim_key
 from huntonce.models.state.codec import sha256
 from huntonce.models.state.columns import clean
 from huntonce.models.state.engine import insert
 from huntonce.models.state.tables import (
+    INTEL_CLAIM,
     INTEL_CONFLICT,
     INTEL_CURSOR,
     INTEL_FEED_OBJECT,
     INTEL_OBJECT,
+    INTEL_ORIGINAL,
 )
 from huntonce.models.state.work import Work
 from huntonce.models.tlp import Tlp
@@ -67,13 +69,25 @@ class Intel:
         The same instant is the same version, however many zeros its text has. Objects without a
         version are the same when their content is. A version that comes with other content than
         the one held is a duplicate: the first stands, ``conflicts`` shows the other.
+
+        Where nothing is to be written, nothing is: not even the write lock is taken.
         """
-        connection = self._work.write()
         counts = AddCounts()
         source = iter(objects)
         while chunk := list(islice(source, CHUNK)):
-            counts += _add(connection, chunk, feed=clean(feed), at=at)
+            counts += self._add(chunk, feed=clean(feed), at=at)
         return counts
+
+    def _add(self, chunk: list[IntelObject], *, feed: str, at: datetime) -> AddCounts:
+        if not self._work.writing:
+            plan = _plan(self._work.connection(), chunk, feed=feed)
+            if not plan.writes:
+                return plan.counts
+        # Another may have written since: looked up again, now that nobody else can.
+        connection = self._work.write()
+        plan = _plan(connection, chunk, feed=feed)
+        _write(connection, plan, feed=feed, at=at)
+        return plan.counts
 
     def latest(self, *types: str) -> Iterator[IntelObject]:
         """The newest version of each object, revoked ones left out; of the given types or all.
@@ -114,6 +128,32 @@ class Intel:
             select(INTEL_FEED_OBJECT.c.feed)
             .join(INTEL_OBJECT, OBJECTS.number == INTEL_FEED_OBJECT.c.object_number)
             .where(OBJECTS.object_id == clean(object_id))
+            .distinct()
+        )
+        return tuple(sorted(self._work.connection().execute(query).scalars()))
+
+    def originals(self, object_id: str) -> dict[str, bytes]:
+        """Version to the bytes as received, for the versions that were upgraded from STIX 2.0."""
+        query = (
+            select(OBJECTS.version, INTEL_ORIGINAL.c.body)
+            .join(INTEL_OBJECT, OBJECTS.number == INTEL_ORIGINAL.c.object_number)
+            .where(OBJECTS.object_id == clean(object_id))
+            .order_by(OBJECTS.moment, OBJECTS.number)
+        )
+        rows = self._work.connection().execute(query)
+        return {row.version: bytes(row.body) for row in rows}
+
+    def claimants(self, object_id: str) -> tuple[str, ...]:
+        """Feeds that make the same claim as an indicator, under whatever ids, sorted."""
+        own = (
+            select(INTEL_CLAIM.c.claim)
+            .join(INTEL_OBJECT, OBJECTS.number == INTEL_CLAIM.c.object_number)
+            .where(OBJECTS.object_id == clean(object_id))
+        )
+        query = (
+            select(INTEL_FEED_OBJECT.c.feed)
+            .join(INTEL_CLAIM, INTEL_CLAIM.c.object_number == INTEL_FEED_OBJECT.c.object_number)
+            .where(INTEL_CLAIM.c.claim.in_(own))
             .distinct()
         )
         return tuple(sorted(self._work.connection().execute(query).scalars()))
@@ -159,12 +199,25 @@ class Intel:
         )
 
 
-def _add(connection: Connection, chunk: list[IntelObject], *, feed: str, at: datetime) -> AddCounts:
-    held, ids = _held(connection, {clean(item.id) for item in chunk})
+@dataclass(slots=True)
+class _Plan:
+    """What a chunk would change."""
+
+    counts: AddCounts
+    fresh: list[tuple[IntelObject, _Held, str, str]]
+    links: list[int]
+    conflicts: dict[int, bytes]
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.fresh or self.links or self.conflicts)
+
+
+def _plan(connection: Connection, chunk: list[IntelObject], *, feed: str) -> _Plan:
+    held, linked = _held(connection, {clean(item.id) for item in chunk}, feed)
+    ids = {object_id for object_id, _ in held}
     number = connection.execute(select(func.max(OBJECTS.number))).scalar() or 0
-    rows: list[dict[str, object]] = []
-    delivered: dict[int, None] = {}
-    conflicts: dict[int, bytes] = {}
+    plan = _Plan(AddCounts(), [], [], {})
     new = updated = 0
     for item in chunk:
         object_id, content = clean(item.id), content_sha256(item)
@@ -177,21 +230,51 @@ def _add(connection: Connection, chunk: list[IntelObject], *, feed: str, at: dat
             new += object_id not in ids
             updated += object_id in ids
             ids.add(object_id)
-            rows.append(_row(item, known, revision=revision, moment=moment, at=at))
+            plan.fresh.append((item, known, revision, moment))
         elif known.content_sha256 != content:
-            conflicts.setdefault(known.number, item.body)
-        delivered[known.number] = None
-    _write(connection, rows, delivered=delivered, conflicts=conflicts, feed=feed, at=at)
-    return AddCounts(new=new, updated=updated, duplicate=len(chunk) - new - updated)
+            plan.conflicts.setdefault(known.number, item.body)
+        if known.number not in linked:
+            linked.add(known.number)
+            plan.links.append(known.number)
+    if plan.conflicts:
+        kept = INTEL_CONFLICT.c
+        query = select(kept.object_number).where(
+            kept.feed == feed, kept.object_number.in_(sorted(plan.conflicts))
+        )
+        for known_number in connection.execute(query).scalars():
+            del plan.conflicts[known_number]
+    plan.counts = AddCounts(new=new, updated=updated, duplicate=len(chunk) - new - updated)
+    return plan
 
 
 def _held(
-    connection: Connection, wanted: set[str]
-) -> tuple[dict[tuple[str, str], _Held], set[str]]:
-    query = select(OBJECTS.number, OBJECTS.object_id, OBJECTS.revision, OBJECTS.content_sha256)
-    rows = connection.execute(query.where(OBJECTS.object_id.in_(sorted(wanted)))).all()
-    held = {(row.object_id, row.revision): _Held(row.number, row.content_sha256) for row in rows}
-    return held, {row.object_id for row in rows}
+    connection: Connection, wanted: set[str], feed: str
+) -> tuple[dict[tuple[str, str], _Held], set[int]]:
+    """The versions held of the given objects, and the numbers of those that the feed delivered."""
+    link = INTEL_FEED_OBJECT.c
+    query = (
+        select(
+            OBJECTS.number,
+            OBJECTS.object_id,
+            OBJECTS.revision,
+            OBJECTS.content_sha256,
+            link.object_number,
+        )
+        .join_from(
+            INTEL_OBJECT,
+            INTEL_FEED_OBJECT,
+            and_(link.object_number == OBJECTS.number, link.feed == feed),
+            isouter=True,
+        )
+        .where(OBJECTS.object_id.in_(sorted(wanted)))
+    )
+    held: dict[tuple[str, str], _Held] = {}
+    linked: set[int] = set()
+    for number, object_id, revision, content, delivered in connection.execute(query):
+        held[object_id, revision] = _Held(number, content)
+        if delivered is not None:
+            linked.add(number)
+    return held, linked
 
 
 def _row(
@@ -214,22 +297,31 @@ def _row(
     }
 
 
-def _write(
-    connection: Connection,
-    rows: list[dict[str, object]],
-    *,
-    delivered: Iterable[int],
-    conflicts: dict[int, bytes],
-    feed: str,
-    at: datetime,
-) -> None:
+def _write(connection: Connection, plan: _Plan, *, feed: str, at: datetime) -> None:
+    rows = [
+        _row(item, held, revision=revision, moment=moment, at=at)
+        for item, held, revision, moment in plan.fresh
+    ]
+    originals = [
+        {"object_number": held.number, "body": item.original}
+        for item, held, _, _ in plan.fresh
+        if item.original
+    ]
+    claims = [
+        {"object_number": held.number, "claim": claim}
+        for item, held, _, _ in plan.fresh
+        if item.type == "indicator" and (claim := claim_key(item.content))
+    ]
     provenance = {"feed": feed, "first_at": at}
-    links = [{"object_number": number, **provenance} for number in delivered]
+    links = [{"object_number": number, **provenance} for number in plan.links]
     others = [
-        {"object_number": number, "body": body, **provenance} for number, body in conflicts.items()
+        {"object_number": number, "body": body, **provenance}
+        for number, body in plan.conflicts.items()
     ]
     for table, values in (
         (INTEL_OBJECT, rows),
+        (INTEL_ORIGINAL, originals),
+        (INTEL_CLAIM, claims),
         (INTEL_FEED_OBJECT, links),
         (INTEL_CONFLICT, others),
     ):

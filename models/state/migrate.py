@@ -1,5 +1,6 @@
 """Bring a database to the tables that this version of the code needs."""
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -8,8 +9,10 @@ from huntonce.models.errors import StateError
 from huntonce.models.state.engine import begin_write, is_sqlite
 
 SCRIPTS = Path(__file__).parent / "migrations"
-HEAD = "0001"
+HEAD = "0003"
 """The newest revision; a test holds it to the scripts."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps the migration that is under way in module globals."""
 _MIGRATION_LOCK = 0x68756E74
 """Key of the PostgreSQL advisory lock: two processes migrate one after the other."""
 
@@ -35,7 +38,7 @@ def migrate(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    with engine.connect() as connection:
+    with _ONE_AT_A_TIME, engine.connect() as connection:
         begin_write(connection)
         if not is_sqlite(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

@@ -19,17 +19,19 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ports import (
     Clock,
+    HuntClaims,
     IntelRepository,
     Log,
     Outbox,
     Repository,
     SetAsideRepository,
-    UnitOfWork,
 )
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
+from huntonce.models.state.claims import Claims
 from huntonce.models.state.engine import begin_write, make_engine, sqlite_url
 from huntonce.models.state.entities import EntityRepository
+from huntonce.models.state.feeds import Feeds
 from huntonce.models.state.intel import Intel, IntelConflict
 from huntonce.models.state.log import TransitionLog
 from huntonce.models.state.migrate import migrate, version
@@ -53,9 +55,12 @@ class Unit:
     """
 
     intel: IntelRepository
+    feeds: Feeds
     set_aside: SetAsideRepository
+    quarantine: SetAsides
     hypotheses: Repository[Hypothesis]
     hunts: Repository[HuntRun]
+    claims: HuntClaims
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
@@ -70,10 +75,13 @@ class Unit:
         log = TransitionLog(work)
         self.log = log
         self.intel = Intel(work)
-        self.set_aside = SetAsides(work)
+        self.feeds = Feeds(work)
+        self.quarantine = SetAsides(work)
+        self.set_aside = self.quarantine
         self.outbox = Messages(work)
         self.hypotheses = EntityRepository(work, log, Kind.HYPOTHESIS, Hypothesis)
         self.hunts = EntityRepository(work, log, Kind.HUNT, HuntRun)
+        self.claims = Claims(work)
         self.gaps = EntityRepository(work, log, Kind.GAP, Gap)
         self.findings = EntityRepository(work, log, Kind.FINDING, Finding)
         self.detections = EntityRepository(work, log, Kind.DETECTION, Detection)
@@ -105,7 +113,7 @@ class Store:
         self._engine = engine
         self.clock = clock
 
-    def unit(self) -> UnitOfWork:
+    def unit(self) -> Unit:
         """A new unit of work, to be used in a ``with`` block."""
         return Unit(Work(self._engine, self.clock))
 

@@ -55,6 +55,16 @@ ENTITY_TABLES = {
     Kind.PUBLICATION: _entity_table("publication"),
 }
 
+HUNT_CLAIM = Table(
+    "hunt_claim",
+    METADATA,
+    Column("key", String(256), primary_key=True),
+    Column("run", String(32), nullable=False, index=True),
+    Column("start", UtcTime, nullable=False),
+    Column("end", UtcTime, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+)
+
 COUNTER = Table(
     "counter",
     METADATA,
@@ -135,6 +145,52 @@ INTEL_CURSOR = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
+# The bytes as received of what was upgraded from STIX 2.0; ``intel_object.body`` is the upgrade.
+INTEL_ORIGINAL = Table(
+    "intel_original",
+    METADATA,
+    Column("object_number", ForeignKey("intel_object.number"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# What an indicator claims: the same for the same pattern under another id.
+INTEL_CLAIM = Table(
+    "intel_claim",
+    METADATA,
+    Column("object_number", ForeignKey("intel_object.number"), primary_key=True),
+    Column("claim", String(64), nullable=False, index=True),
+)
+
+INTEL_FEED = Table(
+    "intel_feed",
+    METADATA,
+    Column("feed", String(256), primary_key=True),
+    Column("selection", String(64), nullable=False),
+    Column("pulls", Integer, nullable=False),
+    Column("pulled_at", UtcTime),
+    Column("succeeded_at", UtcTime),
+    Column("failed_at", UtcTime),
+    Column("failures", Integer, nullable=False),
+    Column("fault", String(16), nullable=False),
+    Column("error", CleanText, nullable=False),
+    Column("hint", CleanText, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("updated", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False),
+    Column("set_aside", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+)
+
+# Files that a feed delivered whole, by the hash of their bytes: they need not be read again.
+INTEL_DELIVERY = Table(
+    "intel_delivery",
+    METADATA,
+    Column("feed", String(256), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("objects", Integer, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+)
+
 SET_ASIDE = Table(
     "set_aside",
     METADATA,
@@ -147,6 +203,9 @@ SET_ASIDE = Table(
     Column("hint", CleanText, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("feed", CleanText, nullable=False, server_default=""),
+    Column("tried_at", UtcTime),
+    Column("taken_at", UtcTime),
 )
 
 OUTBOX = Table(

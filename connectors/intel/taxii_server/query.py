@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from huntonce.connectors.intel.checks import is_id, is_time, time_key
+from huntonce.connectors.intel.forms import is_id, is_time, time_key
 from huntonce.models.errors import DomainError
 
 MAX_VALUES = 1000

@@ -15,7 +15,7 @@ from itertools import islice
 import orjson
 import sqlalchemy as sa
 
-from huntonce.connectors.intel.checks import is_time, time_key
+from huntonce.connectors.intel.forms import is_time, time_key
 from huntonce.connectors.intel.taxii_server.query import ObjectQuery, encode_next, micros_to_stamp
 from huntonce.models.errors import ConfigError
 

@@ -35,9 +35,9 @@ def test_the_statement_says_who_what_where_and_how(claim: Make) -> None:
     )
 
     assert found.statement == (
-        "APT29 (and 2 others) keeps access to our Windows endpoints with a scheduled task that "
-        "runs a payload at logon or on a timer (T1053.005): seen done by registering a SYSTEM task "
-        "remotely with a stolen account (COPPER HERON)."
+        "COPPER HERON (and 2 others) keeps access to our Windows endpoints with a scheduled task "
+        "that runs a payload at logon or on a timer (T1053.005): seen done by registering a SYSTEM "
+        "task remotely with a stolen account."
     )
     assert found.actors == ("APT29", "COPPER HERON", "RAT")
     assert found.technique_name == "Scheduled Task/Job: Scheduled Task"
@@ -47,11 +47,11 @@ def test_the_statement_says_who_what_where_and_how(claim: Make) -> None:
 def test_the_evidence_is_forecast_where_a_phrase_is_known(claim: Make) -> None:
     (found,) = hypotheses(
         claim(procedure="HERON has used schtasks. Then it left."),
-        evidence_phrase=lambda technique_id: f"Security 4698 ({technique_id}).",
+        evidence_phrase=lambda technique_id, scope: f"Security 4698 ({technique_id}, {scope}).",
     )
 
     assert found.statement.endswith(
-        "As reported: HERON has used schtasks. It would leave Security 4698 (T1053.005)."
+        "As reported: HERON has used schtasks. It would leave Security 4698 (T1053.005, windows)."
     )
 
 
@@ -165,7 +165,7 @@ def test_the_best_case_is_worth_one(claim: Make) -> None:
             confidence=100,
             modified=NOW,
         )
-        for n in range(20)
+        for n in range(6000)
     ]
 
     (found,) = hypotheses(*claims, profile=profile, visible=lambda _: 1.0)
@@ -228,7 +228,7 @@ def test_relevance_compares_sectors(
 def test_one_report_counts_once_however_many_relationships_it_brings(claim: Make) -> None:
     many = [claim(actor=f"m{n}", report="report--1", feed=f"f{n}") for n in range(9)]
 
-    assert term(hypotheses(*many)[0], "sources") == (0.5, "1 independent source")
+    assert term(hypotheses(*many)[0], "sources") == (0.25, "1 independent source")
     assert term(hypotheses(*many, claim())[0], "sources")[1] == "2 independent sources"
 
 

@@ -83,7 +83,7 @@ def test_other_variables_of_huntonce_do_not_matter(
         ("[policy]\ntypo = 1\n", "policy.typo"),
         ("[surprise]\n", "surprise"),
         ('_env_file = "x"\n', "_env_file"),
-        ('[intel.a]\nurl = "http://127.0.0.1/c/"\npage_size = 0\n', "intel.a.page_size"),
+        ("[intel.a]\npage_size = 0\n", "intel.a.page_size"),
         ('[publish.a]\nurl = "x"\n', "publish.a.max_tlp"),
         ('[organisation]\ninternal_networks = ["10.0.0.0/99"]\n', "internal_networks"),
         (

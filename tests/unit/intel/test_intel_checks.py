@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 from stix2.v21 import OBJ_MAP, OBJ_MAP_OBSERVABLE
 from stix2validator import ValidationOptions, validate_instance
 
-from huntonce.connectors.intel.checks import (
-    MAX_OBJECT_BYTES,
-    check_object,
-    is_time,
-    marking_levels,
-    time_key,
-)
+from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object, marking_levels
 from huntonce.connectors.intel.demo_intel import demo_intel, faulty_intel
+from huntonce.connectors.intel.forms import is_time, time_key
 from huntonce.connectors.intel.patterns import MAX_PATTERN, pattern_fault
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Form
 from huntonce.models.intel import IntelObject
@@ -96,8 +91,14 @@ def test_a_valid_indicator_becomes_intel_with_its_own_bytes() -> None:
         ({"modified": "2026-01-02T03:04:05+00:00"}, "modified must be"),
         ({"valid_until": "2026-01-02T03:04:05.000Z"}, "later than valid_from"),
         ({"created_by_ref": "someone"}, "created_by_ref must be"),
-        ({"object_marking_refs": []}, "object_marking_refs must be"),
-        ({"pattern": ""}, "pattern must be"),
+        ({"object_marking_refs": ["x"]}, "object_marking_refs must be"),
+        ({"created": None}, "has no created"),
+        ({"labels": 17}, "labels must be"),
+        ({"external_references": [{"url": "https://a.example"}]}, "has no source_name"),
+        ({"external_references": [{"source_name": "a"}]}, "reference 1 has none of"),
+        ({"kill_chain_phases": [{"phase_name": "x"}]}, "kill_chain_phases must be"),
+        ({"granular_markings": [{"selectors": ["name"]}]}, "either marking_ref or lang"),
+        ({"pattern": ""}, "empty pattern"),
         ({"pattern": "   "}, "empty pattern"),
         ({"pattern": "file:hashes.MD5 = 'x']"}, "not a STIX pattern"),
         ({"revoked": "yes"}, "revoked must be"),

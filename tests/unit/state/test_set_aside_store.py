@@ -16,9 +16,39 @@ def add(store: Store, *items: SetAside) -> int:
 
 
 def test_the_same_refusal_is_recorded_once(store: Store) -> None:
-    assert add(store, refusal(), refusal(), refusal("line 2")) == 2
+    assert add(store, refusal(), refusal(), refusal(payload=b"other")) == 2
     assert add(store, refusal()) == 0
     assert add(store) == 0
+
+
+def test_refused_intel_is_the_same_wherever_in_a_delivery_it_stood(store: Store) -> None:
+    rule = InputKind.RULE
+
+    assert add(store, refusal("object 1"), refusal("object 7")) == 1
+    assert add(store, refusal("line 1", rule), refusal("line 7", rule)) == 2
+
+
+def test_what_passed_waits_no_more_and_is_still_seen(store: Store) -> None:
+    add(store, refusal(payload=b"one"), refusal(payload=b"two"))
+
+    with store.unit() as unit:
+        first, second = unit.quarantine.kept(InputKind.INTEL)
+        unit.quarantine.taken(first.number, at=NOW)
+        unit.quarantine.refused_again(second.number, refusal(reason="worse"), at=NOW)
+        unit.commit()
+    with store.unit() as unit:
+        (waiting,) = unit.quarantine.kept()
+        (taken,) = unit.quarantine.kept(taken=True)
+        assert unit.set_aside.list() == (waiting.item,)
+    assert (waiting.item.reason, waiting.tried_at, waiting.taken_at) == ("worse", NOW, None)
+    assert (taken.number, taken.taken_at) == (first.number, NOW)
+
+
+def test_the_feed_of_a_refusal_is_kept(store: Store) -> None:
+    with store.unit() as unit:
+        unit.quarantine.add([refusal()], at=NOW, feed="sector")
+        unit.commit()
+        assert [kept.feed for kept in unit.quarantine.kept()] == ["sector"]
 
 
 def test_refusals_come_back_whole_and_by_kind(store: Store) -> None:
