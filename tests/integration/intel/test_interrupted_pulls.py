@@ -103,7 +103,11 @@ def test_faults_and_kills_anywhere_leave_the_same_store(  # noqa: PLR0917 - fixt
                 break
         assert done
 
-        assert contents(store) == undisturbed
+        found, calm = contents(store), dict(undisturbed)
+        # A server that repeats its last page may leave the cursor earlier: that costs duplicates,
+        # a later one would cost objects.
+        assert found.pop("intel_cursor") <= calm.pop("intel_cursor")
+        assert found == calm
 
 
 @pytest.mark.parametrize("fault", list(Fault))
