@@ -33,13 +33,13 @@ def programs() -> Path:
     return Path(elsewhere).parent
 
 
-def run(*command: str | Path) -> None:
+def run(*command: str | Path, may_fail: bool = False) -> None:
     """Run a server program, as the account that PostgreSQL insists on where we are root."""
     words = [str(word) for word in command]
     if os.getuid() == 0:
         words = ["runuser", "-u", ACCOUNT, "--", *words]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/")
-    if done.returncode != 0:
+    if done.returncode != 0 and not may_fail:
         sys.exit(f"{words}: {done.stdout}{done.stderr}")
 
 
@@ -85,7 +85,9 @@ def stop() -> None:
         return
     folder = Path(json.loads(RECORD.read_text())["folder"])
     if (folder / "data" / "postmaster.pid").exists():
-        run(programs() / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-w", "stop")
+        # Of a server that was killed only the file is left: there is nothing to stop then.
+        words = ("-D", folder / "data", "-m", "immediate", "-w", "stop")
+        run(programs() / "pg_ctl", *words, may_fail=True)
     shutil.rmtree(folder, ignore_errors=True)
     RECORD.unlink()
 
