@@ -25,8 +25,9 @@ _FIRST_CHOICE = frozenset({"eventid", "channel"})
 class VariantColumns:
     """Resolves Sigma field names for one variant of a log source (``FieldSql``).
 
-    A name is looked up without regard to case, then without what is no letter or digit. Only names
-    of columns that exist reach the query; any other is NULL.
+    A name is looked up without regard to case, then among the record's own entries, then without
+    what is no letter or digit: ``Provider_Name`` is the record's, though some event may have a
+    field ``ProviderName``. Only names of columns that exist reach the query; any other is NULL.
     """
 
     def __init__(self, variant: Variant, columns: Iterable[str]) -> None:
@@ -43,8 +44,11 @@ class VariantColumns:
 
     def column(self, field: str) -> str | None:
         """The column that carries a field; None where there is none."""
-        wanted = self._renames.get(field.lower(), field)
-        return self._columns.get(wanted.lower()) or self._loose.get(_letters(wanted))
+        wanted = self._renames.get(field.lower(), field).lower()
+        exact = self._columns.get(wanted)
+        if exact is not None or wanted in _META_TEXT:
+            return exact
+        return self._loose.get(_letters(wanted))
 
     def text(self, field: str) -> str:
         """The field as VARCHAR; notes that it was named."""

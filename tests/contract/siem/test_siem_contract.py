@@ -271,6 +271,21 @@ def test_fields_of_the_record_itself_can_be_named(siem: Siem, field: str, value:
     assert len(siem.search(search(detection, product="windows"), WINDOW).table) == 1
 
 
+def test_a_like_named_field_of_another_event_does_not_stand_for_the_records_own(
+    open_siem: Open,
+) -> None:
+    named_alike = event(2, "ws1", "Security", 4610, ProviderName="Other")
+    siem = open_siem([event(1, "ws1", "Security", 1102, SubjectUserName="eve"), named_alike])
+    detection: dict[str, object] = {
+        "s": {"EventID": 1102, "Provider_Name": "P"},
+        "condition": "s",
+    }
+
+    found = siem.search(search(detection, product="windows", service="security"), WINDOW)
+
+    assert found.table.column("event_id").to_pylist() == [1102]
+
+
 def test_the_parts_of_a_scheduled_task_are_fields(siem: Siem) -> None:
     detection: dict[str, object] = {"s": {"TaskCommand": "cmd.exe"}, "condition": "s"}
     fields = ("TaskAuthor", "TaskArguments", "TaskHidden")
