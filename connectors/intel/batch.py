@@ -70,6 +70,7 @@ class Intake:
         objects: list[IntelObject] = []
         refused: list[SetAside] = []
         self.skipped = 0
+        everything = self.selection == Selection()
         for number, (body, content, fault) in enumerate(parsed, start=first or 0):
             answer = fault or self._check(content, body)
             if isinstance(answer, str):
@@ -77,9 +78,11 @@ class Intake:
                 place = f"{count} {_label(content)}".rstrip()
                 refused.append(refusal(source or self.source, place, answer, body, hint=_HINT))
                 continue
-            wanted = [one for one in answer if self.selection.wants(one)]
-            self.skipped += len(answer) - len(wanted)
-            objects += wanted
+            for one in answer:
+                if everything or self.selection.wants(one):
+                    objects.append(one)
+                else:
+                    self.skipped += 1
         return tuple(objects), tuple(refused)
 
     def _check(self, content: object, body: bytes) -> list[IntelObject] | str:

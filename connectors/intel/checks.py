@@ -18,6 +18,7 @@ from huntonce.connectors.intel.forms import (
     time_key,
 )
 from huntonce.connectors.intel.patterns import pattern_fault
+from huntonce.connectors.intel.soundness import CLOSELY, is_sound
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Family, Form, Shape
 from huntonce.models.feedback import effective_tlp
 from huntonce.models.intel import IntelObject
@@ -49,27 +50,48 @@ def check_object(
         return "not a JSON object"
     if len(body) > MAX_OBJECT_BYTES:
         return f"larger than {MAX_OBJECT_BYTES // 1024 // 1024} MiB"
-    fault = (
-        _depth_fault(content, body)
-        or _identity_fault(content)
-        or _shape_fault(content)
-        or _special_fault(content)
-    )
+    fault = _fault(content, body)
     if fault:
         # Parts of it are the object's own words, and it is shown on terminals.
         return "".join(one if one.isprintable() else "?" for one in fault)
+    kind = content["type"]
     observable = _family(content) is Family.OBSERVABLE
     return IntelObject(
         id=content["id"],
-        type=content["type"],
+        type=kind,
         spec_version=content.get("spec_version") or "2.1",
         version="" if observable else content.get("modified") or content["created"],
         created_by=content.get("created_by_ref") or "",
         revoked=bool(content.get("revoked")),
-        tlp=effective_tlp(content, default_tlp, markings),
+        tlp=_tlp(content, default_tlp, markings),
         body=body,
         content=content,
     )
+
+
+def _fault(content: Mapping[str, object], body: bytes) -> str:
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        deep = _depth_fault(content)
+        if deep:
+            return deep
+    if is_sound(content):
+        kind = content["type"]
+        if kind not in CLOSELY:
+            return ""
+        shape = SHAPES[str(kind)]
+        return _order_fault(content, shape) or _kind_fault(content)
+    return _identity_fault(content) or _shape_fault(content) or _special_fault(content)
+
+
+def _tlp(content: Mapping[str, object], default: Tlp, markings: Mapping[str, Tlp]) -> Tlp:
+    """``effective_tlp``, quicker for the usual one marking or none."""
+    if "granular_markings" not in content:
+        refs = content.get("object_marking_refs")
+        if not refs:
+            return default
+        if isinstance(refs, list) and len(refs) == 1:
+            return markings.get(refs[0], default)
+    return effective_tlp(content, default, markings)
 
 
 def marking_levels(contents: Iterable[object]) -> dict[str, Tlp]:
@@ -109,10 +131,8 @@ def _family(content: Mapping[str, object]) -> Family:
     return Family.VERSIONED if "created" in content or "modified" in content else Family.OBSERVABLE
 
 
-def _depth_fault(content: Mapping[str, object], body: bytes) -> str:
+def _depth_fault(content: Mapping[str, object]) -> str:
     """Deep nesting would end in a RecursionError wherever the object is written again."""
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
-        return ""
     level: list[object] = [content]
     for _ in range(MAX_DEPTH):
         level = [

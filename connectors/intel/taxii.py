@@ -244,7 +244,9 @@ class _Pull:
         """
         match self.repeats:
             case 0:
-                self.after = _earlier(last, _TIE)
+                back = _earlier(last, _TIE)
+                # Not behind a date that was passed for good: it would bring the same pages.
+                self.after = _later(self.ties[-1], back) or back if self.ties else back
             case 1:
                 pass
             case 2:

@@ -6,6 +6,7 @@ holds for each. What it forwards and answers is otherwise the target's own.
 """
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -75,17 +76,23 @@ class FaultyProxy:
 
     Attributes:
         target: Address of the server behind, without a path.
+        tls: Speak TLS with this.
         script: Faults of the coming requests for objects, in their order; None: none.
         always: Habits of the server as it is seen through the proxy.
         watch: Called with the number of each request for objects before it is answered.
         asked: Parameters of the requests for objects so far.
+        headers: Those of the last request, names in lower case.
+        login: Authorization that the target gets, whatever the client sent.
     """
 
     target: str
+    tls: ssl.SSLContext | None = None
     script: list[Fault | None] = field(default_factory=list)
     always: set[Habit] = field(default_factory=set)
     watch: Callable[[int], None] = lambda _: None
     asked: list[dict[str, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    login: str = ""
     last_page: Answer | None = None
     port: int = 0
 
@@ -96,7 +103,8 @@ class FaultyProxy:
 
     def seen_through(self, url: str) -> str:
         """A target's address as one of the proxy's."""
-        return urlunsplit(urlsplit(url)._replace(netloc=f"127.0.0.1:{self.port}"))
+        scheme = "https" if self.tls else "http"
+        return urlunsplit(urlsplit(url)._replace(scheme=scheme, netloc=f"127.0.0.1:{self.port}"))
 
     def __enter__(self) -> Self:
         proxy = self
@@ -116,6 +124,8 @@ class FaultyProxy:
         self._client = httpx.Client(base_url=self.target, timeout=30)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
@@ -136,6 +146,7 @@ class FaultyProxy:
 
     def handle(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         """Answer one request."""
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
         path = urlsplit(request.path).path
         objects = request.command == "GET" and path.endswith("/objects/")
         params = dict(parse_qsl(urlsplit(request.path).query))
@@ -196,6 +207,8 @@ class FaultyProxy:
             for name, value in request.headers.items()
             if name.lower() not in {"host", "accept-encoding", *_HOP}
         }
+        if self.login:
+            headers = _with(headers, "Authorization", self.login)
         query = f"?{urlencode(params)}" if params else ""
         got = self._client.request(
             request.command, f"{urlsplit(request.path).path}{query}", headers=headers, content=body

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from stix2.v21 import OBJ_MAP, OBJ_MAP_OBSERVABLE
 from stix2validator import ValidationOptions, validate_instance
 
+from huntonce.connectors.intel import checks
 from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object, marking_levels
 from huntonce.connectors.intel.demo_intel import demo_intel, faulty_intel
 from huntonce.connectors.intel.forms import is_time, time_key
 from huntonce.connectors.intel.patterns import MAX_PATTERN, pattern_fault
+from huntonce.connectors.intel.soundness import CLOSELY, is_sound
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Form
 from huntonce.models.intel import IntelObject
 from huntonce.models.tlp import MARKINGS, TLP2_EXTENSION, Tlp
@@ -322,6 +324,48 @@ def test_a_mutated_object_never_crashes_and_its_verdict_is_stable(
         assert first.isprintable()
     else:
         assert first.tlp.rank >= Tlp.GREEN.rank or "object_marking_refs" in mutant
+
+
+@settings(max_examples=300)
+@given(objects, st.data())
+def test_the_quick_yes_is_never_given_to_what_the_close_look_refuses(
+    content: dict[str, Any], data: st.DataObject
+) -> None:
+    names = [
+        *content,
+        "confidence",
+        "labels",
+        "first_seen",
+        "created_by_ref",
+        "external_references",
+    ]
+    changed = data.draw(st.lists(st.sampled_from(names), max_size=2))
+    mutant = {**content, **{name: data.draw(junk) for name in changed}}
+    for name in data.draw(st.lists(st.sampled_from([*content]), max_size=1)):
+        del mutant[name]
+
+    if is_sound(mutant):
+        assert checks._identity_fault(mutant) == ""
+        if mutant["type"] not in CLOSELY:
+            assert checks._shape_fault(mutant) + checks._special_fault(mutant) == ""
+        else:
+            assert check(mutant) == (
+                checks._shape_fault(mutant) or checks._special_fault(mutant) or check(mutant)
+            )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "x-a--b--00000000-0000-4000-8000-000000000001", "type": "x-a"},
+        {"type": ["x"]},
+        {"created": "2026-02-30T00:00:00.000Z", "modified": "2026-02-30T00:00:00.000Z"},
+        {"spec_version": 2.1},
+    ],
+)
+def test_what_looks_nearly_sound_is_refused(changes: dict[str, Any]) -> None:
+    assert not is_sound(but(**changes))
+    assert isinstance(check(but(**changes)), str)
 
 
 @given(st.text(max_size=40))
