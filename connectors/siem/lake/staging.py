@@ -25,6 +25,7 @@ from huntonce.connectors.siem.lake.layout import (
 )
 from huntonce.connectors.siem.lake.reading import Piece, originals
 from huntonce.connectors.siem.lake.shapes import Event, clock_sample, normalise
+from huntonce.connectors.siem.lake.statistics import with_statistics
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 
 BATCH_ROWS = 50_000
@@ -217,7 +218,7 @@ def measure_clock(piece: Piece) -> Clock:
 def write_parquet(content: pa.Table, path: Path) -> None:
     """Write a table as the lake's files are written."""
     pq.write_table(
-        content,
+        with_statistics(content),
         path,
         compression="zstd",
         compression_level=1,
