@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint unit setup lock clean
+.PHONY: demo test lint unit bench setup lock clean
 
 demo: setup
 	@$(BIN)/huntonce demo
@@ -19,6 +19,10 @@ lint: setup
 
 unit: setup
 	@$(BIN)/python -m pytest -q tests/unit
+
+# The benchmarks of docs/performance.md; "python -m tests.benchmarks --help" lists them.
+bench: setup
+	@$(BIN)/python -m tests.benchmarks
 
 setup: $(READY)
 

@@ -14,6 +14,7 @@ from huntonce.cli.commands import (
     outcomes,
     programme,
     serving,
+    sweep,
 )
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.add_typer(intel.taxii, name="taxii")
 app.add_typer(attack.app, name="attack")
 app.command("ioc")(ioc.ioc)
 app.add_typer(lake.app, name="lake")
+app.command("sweep")(sweep.sweep)
 app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")

@@ -1,0 +1,1 @@
+"""Thousands of Sigma rules over the lake in one pass."""

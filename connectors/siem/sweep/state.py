@@ -1,0 +1,276 @@
+"""What sweeps have done, beside the lake: known files, what was searched in them, the hits.
+
+``root/sweep/v1.db`` (SQLite) names the files of hits that count; those are Parquet files in
+``root/sweep/hits``, written whole and renamed before the database names them. A sweep that is
+killed leaves at most a file that nothing names; the next one deletes it.
+"""
+
+import hashlib
+import secrets
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from huntonce.connectors.siem.lake.statistics import ClassRun, read_classes
+from huntonce.connectors.siem.sweep.batch import unreadable
+from huntonce.connectors.siem.sweep.catalog import FoundFile, LakeFile
+from huntonce.connectors.siem.sweep.hits import SCHEMA
+from huntonce.models.errors import TransientError
+
+LOCK_TIMEOUT = 600.0
+_FOLDER = "sweep"
+_DATABASE = "v1.db"
+_MANY_FILES = 32
+_MOST_PLANS = 4_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS layouts (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS files (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, ordered INTEGER NOT NULL, runs TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rulesets (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, marks TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS done (
+    file INTEGER NOT NULL, ruleset INTEGER NOT NULL, PRIMARY KEY (file, ruleset)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hits (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, body BLOB);
+"""
+
+
+class SweepState:
+    """The open state of one lake; ``open_state`` makes it."""
+
+    def __init__(self, root: Path, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._hits = root / _FOLDER / "hits"
+
+    # ------------------------------------------------------------ files
+
+    def files(self, found: Sequence[FoundFile]) -> list[LakeFile]:
+        """The classes of files that are there; new ones are looked into.
+
+        Raises:
+            TransientError: A file cannot be read.
+        """
+        layouts = {
+            number: tuple(orjson.loads(columns))
+            for number, columns in self._database.execute("SELECT id, columns FROM layouts")
+        }
+        known = {row[1]: row for row in self._database.execute("SELECT * FROM files")}
+        fresh = [file for file in found if file.name not in known]
+        if fresh:
+            self._learn(fresh)
+            return self.files(found)
+        return [_lake_file(file, known[file.name], layouts) for file in found]
+
+    def _learn(self, fresh: Sequence[FoundFile]) -> None:
+        with self._database:
+            for file in fresh:
+                try:
+                    held = read_classes(file.path)
+                except (pa.ArrowException, OSError) as error:
+                    blank = LakeFile(0, file.name, file.path, file.channel, 0, 0, True, ())  # noqa: FBT003
+                    raise unreadable(blank, error) from error
+                runs = [
+                    (run.event_id, run.start, run.rows, self._layout(run.columns))
+                    for run in held.runs
+                ]
+                self._database.execute(
+                    "INSERT INTO files (name, first, last, ordered, runs) VALUES (?, ?, ?, ?, ?)",
+                    (file.name, held.first, held.last, held.ordered, orjson.dumps(runs).decode()),
+                )
+
+    def _layout(self, columns: Sequence[str]) -> int:
+        text = orjson.dumps(columns).decode()
+        self._database.execute("INSERT OR IGNORE INTO layouts (columns) VALUES (?)", (text,))
+        row = self._database.execute("SELECT id FROM layouts WHERE columns = ?", (text,))
+        number: int = row.fetchone()[0]
+        return number
+
+    # ------------------------------------------------------------ what was searched
+
+    def searched(self) -> tuple[Mapping[int, tuple[int, ...]], Mapping[int, frozenset[str]]]:
+        """File to the rule sets searched in it, and rule set to the marks of its rules."""
+        done: dict[int, tuple[int, ...]] = {}
+        for file, ruleset in self._database.execute("SELECT file, ruleset FROM done"):
+            done[file] = (*done.get(file, ()), ruleset)
+        marks = {
+            number: frozenset(orjson.loads(text))
+            for number, text in self._database.execute("SELECT id, marks FROM rulesets")
+        }
+        return done, marks
+
+    def commit(self, held: Iterable[int], marks: Collection[str], hits: Sequence[pa.Table]) -> None:
+        """Record, in one step, that rules were searched in files, and what they hit."""
+        name = self._write(pa.concat_tables(hits)) if hits else None
+        with self._database:
+            ruleset = self._ruleset(marks)
+            self._database.executemany(
+                "INSERT OR IGNORE INTO done VALUES (?, ?)", [(file, ruleset) for file in held]
+            )
+            if name is not None:
+                self._database.execute("INSERT INTO hits (name) VALUES (?)", (name,))
+
+    def _ruleset(self, marks: Collection[str]) -> int:
+        text = orjson.dumps(sorted(marks)).decode()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self._database.execute(
+            "INSERT OR IGNORE INTO rulesets (digest, marks) VALUES (?, ?)", (digest, text)
+        )
+        row = self._database.execute("SELECT id FROM rulesets WHERE digest = ?", (digest,))
+        number: int = row.fetchone()[0]
+        return number
+
+    # ------------------------------------------------------------ hits
+
+    def hits(self, marks: Collection[str], held: Collection[int]) -> pa.Table:
+        """The hits of some rules in some files."""
+        wanted = pa.array(sorted(marks), pa.string())
+        files = pa.array(sorted(held), pa.int64())
+        parts = [SCHEMA.empty_table()]
+        for name in self._hit_files():
+            table = self._read(name)
+            kept = pc.and_(
+                pc.is_in(table.column("mark").cast(pa.string()), value_set=wanted),
+                pc.is_in(table.column("file"), value_set=files),
+            )
+            parts.append(table.filter(kept))
+        return pa.concat_tables(parts).unify_dictionaries()
+
+    def tidy(self, there: Collection[str]) -> None:
+        """Forget files that are gone, delete hits nothing names, join many small files of hits."""
+        with self._database:
+            gone = [
+                number
+                for number, name in self._database.execute("SELECT id, name FROM files")
+                if name not in there
+            ]
+            for table, column in (("files", "id"), ("done", "file")):
+                self._database.executemany(
+                    f"DELETE FROM {table} WHERE {column} = ?",  # noqa: S608 - the two names above
+                    [(number,) for number in gone],
+                )
+        names = self._hit_files()
+        if len(names) > _MANY_FILES:
+            self._join(names)
+        named = set(self._hit_files())
+        for path in self._hits.iterdir():
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+    def _join(self, names: Sequence[str]) -> None:
+        held = pa.array([row[0] for row in self._database.execute("SELECT id FROM files")])
+        tables = [self._read(name) for name in names]
+        together = pa.concat_tables(tables).unify_dictionaries()
+        together = together.filter(pc.is_in(together.column("file"), value_set=held))
+        name = self._write(together)
+        with self._database:
+            self._database.executemany("DELETE FROM hits WHERE name = ?", [(n,) for n in names])
+            self._database.execute("INSERT INTO hits (name) VALUES (?)", (name,))
+
+    def _hit_files(self) -> list[str]:
+        return [row[0] for row in self._database.execute("SELECT name FROM hits ORDER BY id")]
+
+    def _write(self, hits: pa.Table) -> str:
+        name = f"{secrets.token_hex(12)}.parquet"
+        fresh = self._hits / f".{name}"
+        pq.write_table(hits.unify_dictionaries(), fresh, compression="zstd")
+        fresh.replace(self._hits / name)
+        return name
+
+    def _read(self, name: str) -> pa.Table:
+        with pq.ParquetFile(self._hits / name) as file:
+            table = file.read()
+        columns = []
+        for at, field in enumerate(SCHEMA):
+            column = table.column(at)
+            if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
+                column = column.dictionary_encode()
+            columns.append(column)
+        return pa.table(columns, SCHEMA.names).cast(SCHEMA)
+
+    # ------------------------------------------------------------ plans
+
+    def kept(self, key: str) -> bytes | None:
+        """What was kept under a key."""
+        row = self._database.execute("SELECT body FROM kept WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, items: Mapping[str, bytes]) -> None:
+        """Keep plans; the oldest go where there are very many."""
+        if not items:
+            return
+        with self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO kept (key, body) VALUES (?, ?)", list(items.items())
+            )
+            self._database.execute(
+                "DELETE FROM kept WHERE id <= (SELECT max(id) FROM kept) - ?", (_MOST_PLANS,)
+            )
+
+
+def _lake_file(
+    file: FoundFile,
+    row: tuple[int, str, int, int, int, str],
+    layouts: Mapping[int, tuple[str, ...]],
+) -> LakeFile:
+    number, name, first, last, ordered, runs = row
+    return LakeFile(
+        id=number,
+        name=name,
+        path=file.path,
+        channel=file.channel,
+        first=first,
+        last=last,
+        ordered=bool(ordered),
+        runs=tuple(
+            ClassRun(event_id, start, rows, layouts[layout])
+            for event_id, start, rows, layout in orjson.loads(runs)
+        ),
+    )
+
+
+@contextmanager
+def open_state(root: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[SweepState]:
+    """The sweep state of the lake at ``root``, for one sweep at a time.
+
+    Raises:
+        TransientError: Another sweep runs and did not end in time.
+    """
+    folder = root / _FOLDER
+    (folder / "hits").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=lock_timeout):
+            database = _open(folder)
+            try:
+                yield SweepState(root, database)
+            finally:
+                database.close()
+    except Timeout as error:
+        raise TransientError(
+            "another sweep is running", connector="lake", hint="wait until it has ended"
+        ) from error
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    """The database; a damaged one is made anew, which costs one full sweep."""
+    path = folder / _DATABASE
+    database = sqlite3.connect(path)
+    try:
+        database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;{_SCHEMA}")
+    except sqlite3.DatabaseError:
+        database.close()
+        for part in folder.glob(f"{_DATABASE}*"):
+            part.unlink()
+        database = sqlite3.connect(path)
+        database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;{_SCHEMA}")
+    return database
