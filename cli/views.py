@@ -182,6 +182,12 @@ def case(value: Case) -> View:
         "tlp": value.tlp.value,
         "desk": value.desk,
         "remote_id": value.remote_id,
+        "stated": {
+            "malware": list(value.stated.malware),
+            "tools": list(value.stated.tools),
+            "campaigns": list(value.stated.campaigns),
+            "actors": list(value.stated.actors),
+        },
         "techniques": list(value.technique_ids),
         "findings": list(value.finding_ids),
         "hosts": list(value.hosts),

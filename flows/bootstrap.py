@@ -21,7 +21,7 @@ from huntonce.flows.settings import (
     profile_of,
 )
 from huntonce.models.errors import ConfigError
-from huntonce.models.ids import stix_id
+from huntonce.models.ids import digest, stix_id
 from huntonce.models.intel import IntelObject
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from huntonce.connectors.intel.selection import Selection
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
+    from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.ports import Clock, IntelSource, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
-    from huntonce.models.stages.learn import Outlet
+    from huntonce.models.stages.outlets import Outlet
     from huntonce.models.state.store import Store
     from huntonce.models.tlp import Tlp
 
@@ -132,6 +133,7 @@ class Home:
         from huntonce.connectors.cases.builtin import BuiltinCases
         from huntonce.connectors.detections.folder import RuleFolder
         from huntonce.connectors.intel.author import author_case
+        from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
         from huntonce.connectors.sigma.rules import validate_rule
         from huntonce.connectors.tickets.builtin import BuiltinTickets
         from huntonce.models.stages.kit import Kit
@@ -148,19 +150,29 @@ class Home:
             cases=BuiltinCases(self.store),
             rules=RuleFolder(self.path / "rules", name="lake"),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
-            author_case=lambda intel, mask: author_case(intel, mask=mask),
+            author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),
+            author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
+            author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
             actor=actor or self.actor,
         )
 
     @cached_property
-    def mask_key(self) -> bytes:
-        """Key of the pseudonyms that leave: made once, kept in the home, readable by its owner."""
-        path = self.path / "mask.key"
+    def warninglists(self) -> "Warninglists":
+        """Values that are worth no indicator: the shipped lists and the user's."""
+        from huntonce.models.indicators.warninglists import load_warninglists
+
+        return load_warninglists([self._inside(folder) for folder in self.settings.content])
+
+    def mask_key(self, destination: str) -> bytes:
+        """Key of the pseudonyms for a destination: made once, kept here, readable by its owner."""
+        folder = self.path / "mask-keys"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A name from the settings makes no path.
+        path = folder / f"{digest('mask-key', destination)[:24]}.key"
         if not path.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            fresh = self.path / f"mask.key.{secrets.token_hex(4)}"
+            fresh = folder / f"new-{secrets.token_hex(8)}"
             fresh.touch(mode=0o600)
             fresh.write_text(secrets.token_hex(32))
             with suppress(FileExistsError):
@@ -233,12 +245,18 @@ class Home:
     def outlets(self) -> "tuple[Outlet, ...]":
         """Every configured destination with its ceiling, by name."""
         from huntonce.connectors.intel.taxii_publish import TaxiiDestination
-        from huntonce.models.stages.learn import Outlet
+        from huntonce.models.feedback import Style
+        from huntonce.models.stages.outlets import Outlet
 
         return tuple(
             Outlet(
                 destination=TaxiiDestination(name=name, **self._endpoint(part)),
                 max_tlp=part.max_tlp,
+                style=Style(
+                    incident_core=part.incident_extension,
+                    confirmed_as=part.confirmed_as,
+                    gaps=part.gaps,
+                ),
             )
             for name, part in sorted(self.settings.publish.items())
         )

@@ -11,12 +11,15 @@ from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.case import Case
-from huntonce.models.publication import Publication, PublicationState
+from huntonce.models.hunt import HuntRun
+from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.close import sync_cases
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.learn import Outlet, plan_case, send_publications
+from huntonce.models.stages.learn import plan_case, plan_ruled_out, replan, unplanned
+from huntonce.models.stages.outlets import Outlet
+from huntonce.models.stages.sending import send_publications
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -26,9 +29,16 @@ def take_over_closures(kit: Kit) -> tuple[Case, ...]:
 
 
 @task(cache_policy=NO_CACHE)
-def write_intel(kit: Kit, case: Case, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
-    """The STIX of a closed case, planned under the sharing rules; the same case, the same STIX."""
-    return plan_case(kit, case, outlets)
+def write_intel(
+    kit: Kit, subject: Case | HuntRun, outlets: tuple[Outlet, ...]
+) -> tuple[Publication, ...]:
+    """The STIX of a closed case, or of what a hunt ruled out, planned under the sharing rules.
+
+    The same subject gives the same STIX.
+    """
+    if isinstance(subject, Case):
+        return plan_case(kit, subject, outlets)
+    return plan_ruled_out(kit, subject, outlets)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -38,25 +48,28 @@ def send(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 
 def learn(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Case, ...]:
-    """Closed cases become planned intel."""
+    """Closed cases, and what hunts ruled out, become planned intel; also what a kill left over."""
     closed = take_over_closures(opaque(kit))
     for case in closed:
-        planned = write_intel(opaque(kit), opaque(case), opaque(outlets))
-        held = [p for p in planned if p.state in _HELD]
+        announce("case.closed", case.id, determination=str(case.determination))
+    cases, runs = unplanned(kit, outlets)
+    subjects: list[Case | HuntRun] = [*cases, *runs]
+    for subject in subjects:
+        planned = write_intel(opaque(kit), opaque(subject), opaque(outlets))
+        held = [p for p in planned if p.state in HELD]
+        if isinstance(subject, Case):
+            what = f"{subject.id} closed as {subject.determination}"
+        else:
+            what = f"{subject.id} ruled {subject.technique_id} out"
         tell(
             "Feedback",
-            f"{case.id} closed as {case.determination}: {len(planned) - len(held)} objects may "
-            f"leave, {len(held)} withheld",
+            f"{what}: {len(planned) - len(held)} objects may leave, {len(held)} withheld",
             *[f"withheld from {p.destination}: {p.object_type} {p.why}" for p in held[:5]],
-            case=case.id,
             planned=len(planned) - len(held),
             withheld=len(held),
+            **({"case": subject.id} if isinstance(subject, Case) else {"hunt": subject.id}),
         )
-        announce("case.closed", case.id, determination=str(case.determination))
     return closed
-
-
-_HELD = frozenset({PublicationState.SKIPPED_TLP, PublicationState.REJECTED_FIELD})
 
 
 def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
@@ -82,7 +95,7 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 @flow(name="close-the-loop")
 def close_the_loop(home: HomePath = None) -> dict[str, Any]:
-    """Take over cases that IR has closed and plan what they taught us for publication."""
+    """Take over cases that IR has closed; plan what they and ruled-out hunts taught us."""
     with open_home(home) as opened:
         closed = learn(opened.kit(), opened.outlets())
     return {"closed": [case.id for case in closed]}
@@ -111,6 +124,7 @@ def decide_proposal(
     with open_home(home) as opened:
         kit = opened.kit()
         made = decide(kit, proposal.upper(), approve=decision == "approve", by=decided_by)
+        replan(kit, made, opened.outlets())
         dispatch(kit)
         publish(kit, opened.outlets())
     return {"id": made.id, "state": made.state.value, "decided_by": made.decided_by}

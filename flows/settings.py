@@ -88,6 +88,9 @@ class OrganisationSettings(_Part):
     )
     internal_networks: list[str] = Field([], description="Networks (CIDR) that must not leave.")
     gap_owner: str = Field("", description="Who owns new visibility gaps.")
+    identities: list[str] = Field(
+        [], description="STIX ids of identities that are ours too, for example the CTI team's."
+    )
 
     @field_validator("internal_networks")
     @classmethod
@@ -168,6 +171,15 @@ class DestinationSettings(CollectionSettings):
     """A TAXII 2.1 collection that our intel goes to."""
 
     max_tlp: Tlp = Field(description="The most closed marking that may go there; no default.")
+    gaps: bool = Field(default=False, description="Tell them what we could not see. Think twice.")
+    incident_extension: bool = Field(
+        default=False, description="Incidents carry the Incident Core extension (a draft)."
+    )
+    confirmed_as: Literal["suspected", "confirmed", "successful-attempt"] = Field(
+        "suspected",
+        description="What the extension calls a confirmed incident: its text and its schema "
+        "differ, suspected is right under both.",
+    )
 
 
 class StoreSettings(_Part):
@@ -346,4 +358,5 @@ def policy_of(settings: Settings) -> Policy:
         },
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
+        identities=tuple(settings.organisation.identities),
     )

@@ -27,6 +27,19 @@ class Determination(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What IR said of who and what was behind a case, by name; nothing is concluded for them."""
+
+    malware: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.malware, self.tools, self.campaigns, self.actors))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """An incident with its evidence.
 
@@ -35,6 +48,8 @@ class Case:
         tlp: Tightest marking of all intel that led here.
         remote_id: Its id at the desk.
         actors: Whom the intel behind the hypothesis named; IR may or may not agree.
+        stated: Whom and what IR named.
+        amended_at: When IR last changed what it had said after the case was closed.
     """
 
     id: str = ""
@@ -61,6 +76,8 @@ class Case:
     desk: str = ""
     remote_id: str = ""
     closed_at: datetime | None = None
+    stated: Stated = Stated()
+    amended_at: datetime | None = None
 
     @property
     def kind(self) -> Kind:

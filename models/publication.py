@@ -2,7 +2,8 @@
 
 planned ──> approved ──> sent | already_present | failed ──> retracted
    │                        (failed may be approved again)
-   └──> skipped_tlp | rejected_field
+   ├──> skipped_tlp | rejected_field   (planned again when what held it back is gone)
+   └──> superseded          (a newer version took its place before it left)
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ class PublicationState(StrEnum):
     ALREADY_PRESENT = "already_present"
     FAILED = "failed"
     RETRACTED = "retracted"
+    SUPERSEDED = "superseded"
+
+
+HELD = frozenset({PublicationState.SKIPPED_TLP, PublicationState.REJECTED_FIELD})
+"""States of what stays here."""
+THERE = frozenset({PublicationState.SENT, PublicationState.ALREADY_PRESENT})
+"""States of what the destination has."""
+MAY_BE_THERE = THERE | {PublicationState.APPROVED, PublicationState.FAILED}
+"""States of what the destination has, or may have: its bytes must not change any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,3 +53,17 @@ MARKINGS: dict[str, Tlp] = {
 def tightest(levels: Iterable[Tlp], default: Tlp) -> Tlp:
     """The most closed of the levels; ``default`` where there are none."""
     return max(levels, key=lambda tlp: tlp.rank, default=default)
+
+
+def marking_definition(level: Tlp) -> dict[str, object]:
+    """The TLP 2.0 marking definition of a level, as OASIS publishes it."""
+    return {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": level.marking_id,
+        "created": "2022-10-01T00:00:00.000Z",
+        "name": f"TLP:{level.upper()}",
+        "extensions": {
+            TLP2_EXTENSION: {"extension_type": "property-extension", "tlp_2_0": level.value}
+        },
+    }

@@ -8,20 +8,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from huntonce.cli.commands import publishing
 from huntonce.cli.output import (
     DONE,
-    FAILED,
     SET_ASIDE,
     UNREACHABLE,
     clean,
     set_aside_rows,
     show_set_aside,
-    table,
 )
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
-    from huntonce.models.publication import Publication
     from huntonce.models.stages.collect import Collected
 
 app = typer.Typer(help="Threat intelligence in and out.", no_args_is_help=True)
@@ -180,83 +178,11 @@ def replay_command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False)
         raise typer.Exit(SET_ASIDE if done.refused or done.cut else DONE)
 
 
-@app.command("publish")
-def publish(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="STIX bundles of the CTI team's own.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would leave.")] = False,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Send approved publications; with files, plan them under the same sharing rules first."""
-    from huntonce.cli import views
-    from huntonce.models.errors import ConfigError
-    from huntonce.models.stages.learn import (
-        keep_approved,
-        plan_objects,
-        send_publications,
-        waiting,
-    )
-
-    with session(home, as_json=as_json, writes=not dry_run) as (opened, output):
-        kit, outlets = opened.kit(), opened.outlets()
-        if not outlets:
-            raise ConfigError(
-                "no destination is configured",
-                hint="huntonce init writes huntonce.toml with an example [publish.NAME]",
-            )
-        if files:
-            subject = ", ".join(path.name for path in files)
-            planned = plan_objects(kit, opened.read_bundles(files), outlets, subject=subject)
-        else:
-            planned = waiting(kit)
-        if dry_run:
-            rows = [
-                (p.state.value, p.destination, p.tlp.value, p.object_type, p.name, p.why)
-                for p in planned
-            ]
-            columns = ("state", "to", "tlp", "type", "name", "why")
-            output.answer(
-                {"would_send": [views.publication(p) for p in planned]},
-                lambda console: console.print(table(columns, rows)),
-            )
-            return
-        kept = keep_approved(kit, planned, by="operator") if files else ()
-        answers = send_publications(kit, outlets)
-        answered = {publication.id for publication in answers}
-        before = tuple(p for p in kept if p.id not in answered)
-        counts = _tally(answers, before)
-        output.answer(
-            {**counts, "publications": [views.publication(p) for p in (*answers, *before)]},
-            lambda console: _show_published(console, counts, (*answers, *before)),
-        )
-        raise typer.Exit(FAILED if counts["failed"] else DONE)
-
-
-def _tally(answers: "tuple[Publication, ...]", before: "tuple[Publication, ...]") -> dict[str, int]:
-    """How many ended how; what an earlier call sent is there already."""
-    counts = {
-        name: sum(p.state.value == name for p in answers)
-        for name in ("sent", "already_present", "failed")
-    }
-    counts["already_present"] += sum(p.state.value in {"sent", "already_present"} for p in before)
-    for name in ("skipped_tlp", "rejected_field"):
-        counts[name] = sum(p.state.value == name for p in before)
-    return counts
-
-
-def _show_published(
-    console: Console, counts: dict[str, int], publications: "tuple[Publication, ...]"
-) -> None:
-    for name, count in counts.items():
-        if count:
-            console.print(f"{count} {name.replace('_', ' ')}")
-    if not any(counts.values()):
-        console.print("Nothing is approved for publication (huntonce proposals).")
-    for p in publications:
-        if p.why:
-            console.print(Text(f"  {p.object_id}: {clean(p.why)}", style="yellow"))
+app.command("publish")(publishing.publish)
+app.command("publications")(publishing.publications)
+app.command("retract")(publishing.retract)
+app.command("down-mark")(publishing.down_mark)
+app.command("opinion")(publishing.opinion)
 
 
 @taxii.command("serve")

@@ -12,8 +12,10 @@ from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOptio
 from huntonce.models.case import Determination
 
 if TYPE_CHECKING:
+    from huntonce.cli.output import Output
     from huntonce.flows.bootstrap import Home
     from huntonce.models.finding import EventRef
+    from huntonce.models.publication import Publication
 
 gaps = typer.Typer(help="What we cannot see.", invoke_without_command=True)
 detections = typer.Typer(help="What stands guard.", invoke_without_command=True)
@@ -149,38 +151,107 @@ def list_cases(
         output.answer({"cases": [views.case(c) for c in stored]}, show)
 
 
+MalwareOption = Annotated[
+    list[str] | None, typer.Option("--malware", help="Malware that IR found; may be repeated.")
+]
+ToolOption = Annotated[
+    list[str] | None, typer.Option("--tool", help="Tool that was used; may be repeated.")
+]
+CampaignOption = Annotated[
+    list[str] | None, typer.Option("--campaign", help="Campaign that it is part of.")
+]
+ActorOption = Annotated[
+    list[str] | None, typer.Option("--actor", help="Who did it, where IR concluded that.")
+]
+
+
 @cases.command("close")
-def close_case(
+def close_case(  # noqa: PLR0913, PLR0917 - one for each option
     case_id: Annotated[str, typer.Argument(help="CASE-1.")],
     determination: Annotated[Determination, typer.Option(help="What IR concluded.")],
     note: Annotated[str, typer.Option(help="What IR learned, in words.")] = "",
+    malware: MalwareOption = None,
+    tool: ToolOption = None,
+    campaign: CampaignOption = None,
+    actor: ActorOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Close a case at the built-in desk; what was learned becomes new intel."""
-    from huntonce.cli import views
+    from huntonce.models.case import Stated
     from huntonce.models.stages.close import close, sync_cases
+    from huntonce.models.stages.learn import plan_case
+
+    stated = Stated(
+        malware=tuple(malware or ()),
+        tools=tuple(tool or ()),
+        campaigns=tuple(campaign or ()),
+        actors=tuple(actor or ()),
+    )
+    with session(home, as_json=as_json, writes=True) as (opened, output):
+        kit = opened.kit()
+        close(kit, case_id.upper(), determination, note, stated)
+        closed = sync_cases(kit)
+        planned = [p for c in closed for p in plan_case(kit, c, opened.outlets())]
+        _answer_case(opened, output, case_id.upper(), f"closed: {determination.value}", planned)
+
+
+@cases.command("amend")
+def amend_case(
+    case_id: Annotated[str, typer.Argument(help="CASE-1.")],
+    note: Annotated[str | None, typer.Option(help="What IR learned, in words.")] = None,
+    malware: MalwareOption = None,
+    tool: ToolOption = None,
+    campaign: CampaignOption = None,
+    actor: ActorOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what IR said of a closed case; what is not given stays, "" alone takes it away."""
+    from huntonce.models.case import Stated
+    from huntonce.models.stages.close import amend
     from huntonce.models.stages.learn import plan_case
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit()
-        close(kit, case_id.upper(), determination, note)
-        closed = sync_cases(kit)
-        planned = [p for c in closed for p in plan_case(kit, c, opened.outlets())]
         with opened.store.unit() as unit:
             case = unit.cases.get(case_id.upper())
+        before = case.stated if case else Stated()
+        stated = Stated(
+            malware=_given(malware, before.malware),
+            tools=_given(tool, before.tools),
+            campaigns=_given(campaign, before.campaigns),
+            actors=_given(actor, before.actors),
+        )
+        amended = amend(kit, case_id.upper(), stated, note)
+        planned = list(plan_case(kit, amended, opened.outlets()))
+        _answer_case(opened, output, amended.id, "amended", planned)
 
-        def show(console: Console) -> None:
-            console.print(f"{case_id.upper()} closed: {determination.value}")
-            states = sorted({p.state.value for p in planned})
-            for state in states:
-                count = sum(p.state.value == state for p in planned)
-                console.print(f"  {count} objects {state.replace('_', ' ')}")
-            if planned:
-                console.print("  send with: huntonce intel publish (huntonce proposals lists them)")
 
-        document = views.case(case) if case else {"id": case_id.upper()}
-        output.answer({**document, "publications": [views.publication(p) for p in planned]}, show)
+def _given(names: list[str] | None, before: tuple[str, ...]) -> tuple[str, ...]:
+    return before if names is None else tuple(name for name in names if name.strip())
+
+
+def _answer_case(
+    opened: "Home", output: "Output", case_id: str, what: str, planned: "list[Publication]"
+) -> None:
+    from huntonce.cli import views
+
+    with opened.store.unit() as unit:
+        case = unit.cases.get(case_id)
+
+    def show(console: Console) -> None:
+        console.print(f"{case_id} {what}")
+        states = sorted({p.state.value for p in planned})
+        for state in states:
+            count = sum(p.state.value == state for p in planned)
+            console.print(f"  {count} objects {state.replace('_', ' ')}")
+        if planned:
+            console.print("  see:  huntonce intel publish --dry-run")
+            console.print("  send: huntonce intel publish (huntonce proposals lists what waits)")
+
+    document = views.case(case) if case else {"id": case_id}
+    output.answer({**document, "publications": [views.publication(p) for p in planned]}, show)
 
 
 def show(
@@ -293,12 +364,14 @@ def decide(
     """Approve or reject a proposal; what was approved is sent."""
     from huntonce.models.stages.approve import decide as decide_proposal
     from huntonce.models.stages.dispatch import dispatch
+    from huntonce.models.stages.learn import replan
 
     if decision not in {"approve", "reject"}:
         raise typer.BadParameter("say approve or reject", param_hint="decision")
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit()
         made = decide_proposal(kit, proposal_id.upper(), approve=decision == "approve", by=by)
+        replan(kit, made, opened.outlets())
         dispatch(kit)
         output.answer(
             {"id": made.id, "state": made.state.value, "decided_by": made.decided_by},

@@ -54,7 +54,7 @@ def _command(line: str, mask: Mask) -> list[Sco]:
 
 
 def _hash(value: str, _: Mask) -> list[Sco]:
-    hashes = _hashes(value)
+    hashes = hashes_of(value)
     return [_plain(stix2.File(hashes=hashes))] if hashes else []
 
 
@@ -68,7 +68,7 @@ def _file(path: str, mask: Mask) -> list[Sco]:
     return [_plain(directory), _plain(stix2.File(name=name, parent_directory_ref=directory.id))]
 
 
-def _hashes(value: str) -> dict[str, str]:
+def hashes_of(value: str) -> dict[str, str]:
     """Hashes of a bare value or of Sysmon's "SHA256=...,MD5=..."."""
     found = {}
     for part in value.split(","):
@@ -76,6 +76,15 @@ def _hashes(value: str) -> dict[str, str]:
         if _HEX.fullmatch(text) and len(text) in _HASHES:
             found[_HASHES[len(text)]] = text.lower()
     return found
+
+
+def _domain(value: str, mask: Mask) -> list[Sco]:
+    text = value.rstrip(".").lower()
+    return [] if mask.leaks.find(text) else [_plain(stix2.DomainName(value=text))]
+
+
+def _url(value: str, mask: Mask) -> list[Sco]:
+    return [] if mask.leaks.find(value) else [_plain(stix2.URL(value=value))]
 
 
 def _address(value: str, mask: Mask) -> list[Sco]:
@@ -100,4 +109,6 @@ _WRITERS: dict[str, Callable[[str, Mask], list[Sco]]] = {
     "file": _file,
     "hash": _hash,
     "ip": _address,
+    "domain": _domain,
+    "url": _url,
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from huntonce.models.feedback.leaks import (
 )
 
 _MIN_KEY = 16
+_PSEUDONYM = re.compile(r"\b(?:host|user|ip|internal|domain|sid)-[0-9a-f]{10}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,8 @@ class Mask:
 def _replace(text: str, names: set[str], pseudonym: Callable[[str], str]) -> str:
     kept = [name for name in names if len(name) > 1 and name.casefold() not in WELL_KNOWN]
     return words(kept).sub(lambda match: pseudonym(match[0]), text) if kept else text
+
+
+def has_pseudonym(text: str) -> bool:
+    """Whether a text holds what looks like a pseudonym of some key."""
+    return _PSEUDONYM.search(text) is not None

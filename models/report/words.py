@@ -55,11 +55,12 @@ _PUBLICATIONS: Mapping[PublicationState, str] = {
     PublicationState.PLANNED: "planned, waits for a decision",
     PublicationState.APPROVED: "approved, not sent yet",
     PublicationState.SKIPPED_TLP: "withheld by the sharing rules",
-    PublicationState.REJECTED_FIELD: "withheld: names something internal",
+    PublicationState.REJECTED_FIELD: "withheld: a property must not leave as it is",
     PublicationState.SENT: "sent",
     PublicationState.ALREADY_PRESENT: "was there already",
     PublicationState.FAILED: "failed",
     PublicationState.RETRACTED: "retracted",
+    PublicationState.SUPERSEDED: "replaced before it left",
 }
 
 

@@ -8,10 +8,14 @@ from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.publication import Publication
 from huntonce.models.stages.dispatch import enqueue
+from huntonce.models.stages.downmark import check_down_mark
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.learn import approve_publications, payload_of, planned_for
 from huntonce.models.stages.leaving import case_of, rule_of, ticket_of
+from huntonce.models.stages.outlets import DOWN_MARK
+from huntonce.models.stages.planned import leaving_with, planned_for
+from huntonce.models.stages.sending import approved, ids_of, payload_of
 
 
 def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
@@ -32,10 +36,12 @@ def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
         if now >= proposal.expires_at:
             state = ProposalState.EXPIRED
         elif approve:
+            if proposal.change == DOWN_MARK:
+                check_down_mark(unit, proposal, by)
             for message in messages_of(unit, proposal):
                 enqueue(unit, message, at=now)
-            if proposal.change == "publish":
-                approve_publications(unit, proposal.subject, proposal.target, by)
+                for publication in _publications(unit, message):
+                    approved(unit, publication, by)
         decided = unit.proposals.save(
             replace(proposal, state=state, decided_by=by, decided_at=now),
             actor=by,
@@ -53,6 +59,8 @@ def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
     Raises:
         DomainError: It is not what was proposed any more.
     """
+    if proposal.change == DOWN_MARK:
+        return ()  # it sends nothing: the next plan is made under the new marking
     builder = _BUILDERS.get(proposal.change)
     if builder is None:
         raise DomainError(f"{proposal.id}: nothing carries out a {proposal.change!r}")
@@ -62,6 +70,9 @@ def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
             f"{proposal.subject} has changed since {proposal.id} was made",
             hint="look at it again; the next run proposes it as it is now",
         )
+    if channel is Channel.PUBLICATION:
+        planned = planned_for(unit, proposal.subject, proposal.target)
+        payload = payload_of(leaving_with(unit, planned))
     return (
         Message(
             key=proposal.evidence,
@@ -101,6 +112,13 @@ def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
 def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:
     planned = planned_for(unit, proposal.subject, proposal.target)
     return Channel.PUBLICATION, "publish", payload_of(planned)
+
+
+def _publications(unit: UnitOfWork, message: Message) -> list[Publication]:
+    if message.channel is not Channel.PUBLICATION:
+        return []
+    found = [unit.publications.get(publication_id) for publication_id in ids_of(message)]
+    return [one for one in found if one is not None]
 
 
 _BUILDERS: Mapping[str, Callable[[UnitOfWork, Proposal], _Built]] = {

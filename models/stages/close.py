@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
-from huntonce.models.case import Case, CaseState, Determination
+from huntonce.models.case import Case, CaseState, Determination, Stated
 from huntonce.models.errors import DomainError
 from huntonce.models.stages.kit import Kit
 
 
-def close(kit: Kit, case_id: str, determination: Determination, note: str) -> None:
-    """Close a case at the desk, as its people would.
+def close(
+    kit: Kit, case_id: str, determination: Determination, note: str, stated: Stated | None = None
+) -> None:
+    """Close a case at the desk, as its people would; ``stated``: whom and what they named.
 
     Raises:
         DomainError: There is no such case, or the desk has not been given it yet.
@@ -24,7 +26,33 @@ def close(kit: Kit, case_id: str, determination: Determination, note: str) -> No
         )
     if case.state is CaseState.CLOSED:
         raise DomainError(f"{case_id} is closed already: {case.determination}")
+    if stated:
+        with kit.open_unit() as unit:
+            current = unit.cases.get(case_id) or case
+            fresh = replace(current, stated=stated)
+            unit.cases.save(fresh, actor=kit.actor, why="IR named what was behind it")
+            unit.commit()
     kit.cases.close(case.remote_id, determination, note)
+
+
+def amend(kit: Kit, case_id: str, stated: Stated, note: str | None = None) -> Case:
+    """Change what IR said of a closed case; what was published of it becomes a newer version.
+
+    Raises:
+        DomainError: There is no such case, or it is not closed.
+    """
+    with kit.open_unit() as unit:
+        case = unit.cases.get(case_id)
+        if case is None:
+            raise DomainError(f"no case {case_id}", hint="huntonce cases lists them")
+        if case.state is not CaseState.CLOSED or case.closed_at is None:
+            raise DomainError(f"{case_id} is open", hint="say it when it is closed")
+        at = max(kit.clock(), case.closed_at)
+        note = case.note if note is None else note
+        fresh = replace(case, stated=stated, note=note, amended_at=at)
+        saved = unit.cases.save(fresh, actor=kit.actor, why="IR amended it")
+        unit.commit()
+    return saved
 
 
 def sync_cases(kit: Kit) -> tuple[Case, ...]:

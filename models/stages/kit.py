@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
-from huntonce.models.feedback import CaseIntel, Mask
+from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
 from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
+AuthorRuledOut = Callable[[RuledOutIntel, Mask], tuple[str, ...]]
+"""Negative knowledge as STIX objects; empty where its power is too small to say anything."""
+AuthorOpinion = Callable[[OpinionIntel, Mask], tuple[str, ...]]
+"""A person's opinion as STIX objects."""
 RuleCheck = Callable[[str], tuple[str, ...]]
 """Faults of a Sigma rule (YAML); empty where it is sound."""
 
@@ -26,6 +30,7 @@ class Policy:
         approvals: Kind of change (deploy, open_case, open_ticket, publish) to "ask" or "auto".
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
+        identities: STIX ids of identities that are ours besides the organisation's own.
     """
 
     power_floor: float = 0.8
@@ -33,6 +38,7 @@ class Policy:
     approvals: Mapping[str, str]
     gap_passes: int = 2
     rule_author: str = "Huntonce"
+    identities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +49,9 @@ class Kit:
         rules: Where promoted detections are kept and scheduled.
         check_rule: Validates a Sigma rule offline.
         author_case: Writes the STIX of a closed case.
+        author_ruled_out, author_opinion: Write the STIX of those.
         own_identity: STIX id of our identity.
-        mask_key: Key of the pseudonyms that leave.
+        mask_key: Key of the pseudonyms that leave to a destination, by its name.
         actor: Who acts, for the transition log ("huntonce", "demo", a person's name).
     """
 
@@ -60,6 +67,13 @@ class Kit:
     rules: DetectionStore
     check_rule: RuleCheck
     author_case: AuthorCase
+    author_ruled_out: AuthorRuledOut
+    author_opinion: AuthorOpinion
     own_identity: str
-    mask_key: bytes = field(repr=False)
+    mask_key: Callable[[str], bytes] = field(repr=False)
     actor: str = "huntonce"
+
+    @property
+    def own_identities(self) -> frozenset[str]:
+        """STIX ids of all identities that are ours."""
+        return frozenset({self.own_identity, *self.policy.identities})

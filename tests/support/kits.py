@@ -10,6 +10,7 @@ from typing import Any
 from huntonce.connectors.cases.memory import MemoryCases
 from huntonce.connectors.detections.memory import MemoryDetections
 from huntonce.connectors.intel.author import author_case
+from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
 from huntonce.connectors.siem.memory import MemorySiem
 from huntonce.connectors.sigma.rules import validate_rule
 from huntonce.connectors.tickets.memory import MemoryTickets
@@ -247,8 +248,10 @@ def bench(
         rules=rules,
         check_rule=validate_rule,
         author_case=lambda intel, mask: author_case(intel, mask=mask),
+        author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
+        author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
         own_identity="identity--00000000-0000-4000-8000-000000000000",
-        mask_key=b"k" * 32,
+        mask_key=lambda destination: destination.encode().ljust(32, b"k"),
         actor="test",
     )
     return Bench(kit, store, clock, siem, tickets, cases, rules)

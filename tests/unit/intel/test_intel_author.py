@@ -5,7 +5,8 @@ import pytest
 import stix2
 from stix2validator import ValidationOptions, validate_instance
 
-from huntonce.connectors.intel.author import author_case, author_ruled_out
+from huntonce.connectors.intel.author import author_case
+from huntonce.connectors.intel.author_words import author_ruled_out
 from huntonce.connectors.intel.checks import check_object
 from huntonce.models.case import Determination
 from huntonce.models.errors import DomainError
