@@ -14,7 +14,7 @@ from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.intel import AddCounts
 from huntonce.models.ports import IntelSource
 from huntonce.models.stages.collect import Collected, collect, failure_of
-from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
+from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger, only_ours
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import default_window
 
@@ -116,7 +116,7 @@ def plan_hunts(home: HomePath = None) -> dict[str, Any]:
         window = default_window(kit) if kit.siem.extent() else None
         due = []
         for hypothesis in made.hypotheses:
-            if window is None or hypothesis.state.value != "ready":
+            if window is None or hypothesis.state.value != "ready" or only_ours(hypothesis):
                 continue
             if ledger(kit, hypothesis, window).windows:
                 due.append(hypothesis.id)

@@ -15,7 +15,7 @@ from huntonce.flows.story import tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import Answer, LedgerAnswer, NotDueError
 from huntonce.models.stages.dispatch import dispatch
-from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger
+from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger, only_ours
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window
 from huntonce.models.stages.settle import Settled
@@ -87,6 +87,9 @@ def _hunt_what_is_due(
         return settled
     for hypothesis in hypotheses:
         if not can_hunt(kit, hypothesis.technique_id) or hypothesis.state not in _DUE:
+            continue
+        if only_ours(hypothesis):
+            tell("Hunt once", f"{hypothesis.id} is only what we published ourselves: not hunted")
             continue
         answer = ledger(kit, hypothesis, window)
         if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:

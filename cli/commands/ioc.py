@@ -11,8 +11,8 @@ from huntonce.cli.output import cell, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 if TYPE_CHECKING:
-    from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.stages.ioctypes import Languages, Result, Swept
+    from huntonce.models.stages.kit import Kit
 
 _SHOWN = 15
 
@@ -22,17 +22,43 @@ def ioc(
     since: Annotated[str, typer.Option(help="Start, UTC; default: all that is held.")] = "",
     until: Annotated[str, typer.Option(help="End, UTC.")] = "",
     siem: SiemOption = "lake",
+    about: Annotated[
+        str, typer.Option("--for", help="Only indicators for a technique or hypothesis (H-1).")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Look for every stored indicator: hit, miss, could not look, not matchable or left out."""
+    """Look for every stored indicator: hit, miss, could not look, not matchable or left out.
+
+    Sigma rules that others sent as indicators are run as they are.
+    """
     from huntonce.cli.commands.hunting import window_of
     from huntonce.models.stages.ioc import sweep
+    from huntonce.models.stages.received import indicators_for
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit(siem)
         window = window_of(kit, since, until)
-        swept = sweep(kit, languages(), _lists(opened), window)
+        only = indicators_for(kit, _technique(kit, about)) if about else None
+        swept = sweep(kit, languages(), opened.warninglists, window, only=only)
         output.answer(_view(swept), lambda console: _show(console, swept))
+
+
+def _technique(kit: "Kit", about: str) -> str:
+    """The technique of a hypothesis, or the id as given.
+
+    Raises:
+        DomainError: ATT&CK has no such technique.
+    """
+    from huntonce.models.errors import DomainError
+
+    with kit.open_unit() as unit:
+        hypothesis = unit.hypotheses.get(about.upper())
+    if hypothesis is not None:
+        return hypothesis.technique_id
+    answer = kit.catalogue.resolve(about)
+    if not answer.usable:
+        raise DomainError(answer.why, hint="name a technique (T1053.005) or a hypothesis (H-1)")
+    return answer.id
 
 
 def languages() -> "Languages":
@@ -47,13 +73,6 @@ def languages() -> "Languages":
         rule_values=rule_observables,
         rule_place=rule_place,
     )
-
-
-def _lists(opened: Any) -> "Warninglists":  # noqa: ANN401 - a Home; flows are imported late
-    from huntonce.models.indicators.warninglists import load_warninglists
-
-    folders = [opened.path / folder for folder in opened.settings.content]
-    return load_warninglists(folders)
 
 
 def _view(swept: "Swept") -> dict[str, Any]:

@@ -5,18 +5,15 @@ they are ours, or everybody's. What a warning list knows is worth nothing to any
 """
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from huntonce.connectors.intel.observables import hashes_of
+from huntonce.connectors.intel.observables import DOMAIN, URL, hashes_of
 from huntonce.models.feedback import Mask
 from huntonce.models.finding import Observable
 from huntonce.models.indicators.patterns import Comparison, Op
 from huntonce.models.indicators.warninglists import Warninglists
 
-_DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z")
-_URL = re.compile(r"https?://[^\s'\"<>]{4,2000}\Z", re.IGNORECASE)
 _PLACE_DAYS, _NAME_DAYS = 90, 180
 
 
@@ -79,16 +76,15 @@ def _address(value: str, lists: Warninglists) -> Atomic | None:
 
 def _domain(value: str, lists: Warninglists) -> Atomic | None:
     name = value.rstrip(".").lower()
-    if not _DOMAIN.match(name) or not _worth("domain-name:value", name, lists):
+    if not DOMAIN.match(name) or not _worth("domain-name:value", name, lists):
         return None
     return Atomic(f"Domain {name}", f"[domain-name:value = '{name}']", _NAME_DAYS)
 
 
 def _url(value: str, lists: Warninglists) -> Atomic | None:
-    if not _URL.match(value) or not _worth("url:value", value, lists):
+    if not URL.match(value) or not _worth("url:value", value, lists):
         return None
-    quoted = value.replace("\\", "\\\\")
-    return Atomic(f"URL {value}", f"[url:value = '{quoted}']", _PLACE_DAYS)
+    return Atomic(f"URL {value}", f"[url:value = '{value}']", _PLACE_DAYS)
 
 
 _WRITERS: Mapping[str, Callable[[str, Warninglists], Atomic | None]] = {

@@ -21,6 +21,13 @@ _TASK_KEY = (
 )
 _HASHES = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 128: "SHA-512"}
 _HEX = re.compile(r"[0-9a-fA-F]+")
+DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z")
+"""A domain name, in lower case."""
+URL = re.compile(
+    r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?"
+    r"(?:/(?:[A-Za-z0-9._~:/?@!$&()*+,;=-]|%[0-9A-Fa-f]{2}){0,2000})?\Z"
+)
+"""An address on the web as RFC 3986 has it, without quotes and fragments."""
 Sco = dict[str, object]
 
 
@@ -80,11 +87,13 @@ def hashes_of(value: str) -> dict[str, str]:
 
 def _domain(value: str, mask: Mask) -> list[Sco]:
     text = value.rstrip(".").lower()
-    return [] if mask.leaks.find(text) else [_plain(stix2.DomainName(value=text))]
+    sound = DOMAIN.match(text) and not mask.leaks.find(text)
+    return [_plain(stix2.DomainName(value=text))] if sound else []
 
 
 def _url(value: str, mask: Mask) -> list[Sco]:
-    return [] if mask.leaks.find(value) else [_plain(stix2.URL(value=value))]
+    sound = URL.match(value) and not mask.leaks.find(value)
+    return [_plain(stix2.URL(value=value))] if sound else []
 
 
 def _address(value: str, mask: Mask) -> list[Sco]:

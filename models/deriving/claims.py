@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from huntonce.models.attack import Catalogue, Outcome, Resolution
+from huntonce.models.deriving.answers import answers
 from huntonce.models.deriving.graph import Feeds, IntelGraph
 from huntonce.models.deriving.text import (
     confidence,
@@ -138,6 +139,8 @@ class _Reader:
                 claims.extend(self._sighting(item))
         for report in self.graph.reports:
             claims.extend(self._report(report))
+        for item, pattern, actor in answers(self.graph, self._own):
+            claims.extend(self._place(item, pattern, actor, ""))
         return claims
 
     def _edge(self, edge: IntelObject) -> Iterator[_Claim]:

@@ -14,7 +14,7 @@ from huntonce.models.stages.downmark import check_down_mark
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import case_of, rule_of, ticket_of
 from huntonce.models.stages.outlets import DOWN_MARK
-from huntonce.models.stages.planned import leaving_with, planned_for
+from huntonce.models.stages.planned import leaving_with, of_subject, planned_for
 from huntonce.models.stages.sending import approved, ids_of, payload_of
 
 
@@ -71,8 +71,10 @@ def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
             hint="look at it again; the next run proposes it as it is now",
         )
     if channel is Channel.PUBLICATION:
-        planned = planned_for(unit, proposal.subject, proposal.target)
-        payload = payload_of(leaving_with(unit, planned))
+        leaving = leaving_with(unit, planned_for(unit, proposal.subject, proposal.target))
+        if not leaving:
+            return ()  # all of it left with something else
+        payload = payload_of(leaving)
     return (
         Message(
             key=proposal.evidence,
@@ -110,8 +112,8 @@ def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
 
 
 def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:
-    planned = planned_for(unit, proposal.subject, proposal.target)
-    return Channel.PUBLICATION, "publish", payload_of(planned)
+    its = of_subject(unit, proposal.subject, proposal.target)
+    return Channel.PUBLICATION, "publish", payload_of(its)
 
 
 def _publications(unit: UnitOfWork, message: Message) -> list[Publication]:

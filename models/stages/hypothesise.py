@@ -26,6 +26,7 @@ INTEL_TYPES = (
     "intrusion-set",
     "location",
     "malware",
+    "note",
     "relationship",
     "report",
     "sighting",
@@ -126,6 +127,11 @@ def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hy
 def can_hunt(kit: Kit, technique_id: str) -> bool:
     """Whether a curated hunt and its evidence model are at hand."""
     return kit.library.hunt_for(technique_id) is not None and technique_id in kit.library.evidence
+
+
+def only_ours(hypothesis: Hypothesis) -> bool:
+    """Whether nothing but our own intel, come back, speaks for it: that starts no hunt."""
+    return hypothesis.own_only and hypothesis.verdict is None
 
 
 def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:

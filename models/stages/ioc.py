@@ -8,7 +8,8 @@ that could not have been seen.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from huntonce.models.deriving.standing import Claim, NotInForce, claims
+from huntonce.models.deriving.standing import Claim, NotInForce, claims, name_of
+from huntonce.models.deriving.text import plain
 from huntonce.models.errors import ConnectorError, DomainError, TransientError
 from huntonce.models.finding import EventRef, Finding, Observable
 from huntonce.models.hunt import Check
@@ -39,14 +40,22 @@ _COLUMNS = frozenset(name for name, _ in EVENT_COLUMNS)
 
 
 def sweep(
-    kit: Kit, languages: Languages, lists: Warninglists, window: Window, *, store: bool = True
+    kit: Kit,
+    languages: Languages,
+    lists: Warninglists,
+    window: Window,
+    *,
+    store: bool = True,
+    only: frozenset[str] | None = None,
 ) -> Swept:
     """Look for every indicator in force over a window, and store what was hit as findings.
+
+    ``only``: STIX ids of the indicators that are meant, where not all are.
 
     Raises:
         TransientError: The SIEM does not say what arrives: nothing could be called a miss.
     """
-    found, dead = _stored_claims(kit)
+    found, dead = _stored_claims(kit, only)
     results = [_dead(item) for item in dead]
     works: list[Work] = []
     for claim in found:
@@ -75,15 +84,29 @@ def sweep(
     )
 
 
-def _stored_claims(kit: Kit) -> tuple[tuple[Claim, ...], tuple[NotInForce, ...]]:
+def _stored_claims(
+    kit: Kit, only: frozenset[str] | None
+) -> tuple[tuple[Claim, ...], tuple[NotInForce, ...]]:
     with kit.open_unit() as unit:
         objects: list[IntelObject] = [
             item
             for item in unit.intel.latest(*TYPES)
-            if item.type != "relationship" or _about_indicator(item)
+            if (item.type != "relationship" or _about_indicator(item))
+            and (item.type != "indicator" or only is None or item.id in only)
         ]
+        ours = [o for o in objects if o.type == "indicator" and o.created_by == kit.own_identity]
+        back = {item.id for item in ours}
+        objects = [item for item in objects if item.id not in back]
         feeds = {item.id: unit.intel.feeds(item.id) for item in objects if item.type == "indicator"}
-    return claims(objects, feeds, kit.clock())
+    found, dead = claims(objects, feeds, kit.clock())
+    return found, (*dead, *map(_come_back, ours))
+
+
+def _come_back(item: IntelObject) -> NotInForce:
+    """Our own indicator, come back: what it was made of is known here."""
+    kind = plain(item.content.get("pattern_type"), 40)
+    why = "we published it ourselves: it starts no hunt here"
+    return NotInForce(id=item.id, name=name_of(item), pattern_type=kind, why=why)
 
 
 def _about_indicator(item: IntelObject) -> bool:

@@ -97,7 +97,7 @@ def _propose(
         Proposal(
             change="publish",
             subject=subject,
-            subject_sha256=digest(payload_of(leaving)),
+            subject_sha256=digest(payload_of(of_subject(unit, subject, destination))),
             target=destination,
             summary=f"publish {len(leaving)} objects of {subject} to {destination}",
             evidence=key_of(leaving),
@@ -119,6 +119,19 @@ def planned_for(unit: UnitOfWork, subject: str, target: str) -> list[Publication
         p
         for p in unit.publications.list(PublicationState.PLANNED)
         if p.subject == subject and p.destination == target
+    ]
+
+
+def of_subject(unit: UnitOfWork, subject: str, target: str) -> list[Publication]:
+    """What a person approves with a subject: all of it that is to leave, or has left already.
+
+    What it shares with other subjects may leave with one of them before it is decided.
+    """
+    gone = {PublicationState.SUPERSEDED, PublicationState.RETRACTED, *HELD}
+    return [
+        p
+        for p in unit.publications.list()
+        if p.subject == subject and p.destination == target and p.state not in gone
     ]
 
 

@@ -16,7 +16,7 @@ from huntonce.connectors.sigma.rules import validate_rule
 from huntonce.connectors.tickets.memory import MemoryTickets
 from huntonce.models.attack import Catalogue, load_catalogue
 from huntonce.models.content import Library, load_library
-from huntonce.models.ids import digest
+from huntonce.models.ids import digest, stix_id
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.profile import Asset, Profile
 from huntonce.models.stages.kit import Kit, Policy
@@ -250,7 +250,7 @@ def bench(
         author_case=lambda intel, mask: author_case(intel, mask=mask),
         author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
         author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
-        own_identity="identity--00000000-0000-4000-8000-000000000000",
+        own_identity=stix_id("identity", "Test Company"),
         mask_key=lambda destination: destination.encode().ljust(32, b"k"),
         actor="test",
     )

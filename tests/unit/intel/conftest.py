@@ -118,7 +118,7 @@ def intel(case: Case, detection: Detection) -> CaseIntel:
         source_refs=(
             source("campaign", 1),
             source("report", 2),
-            source("report", 3, Tlp.RED),
+            source("report", 3),
             source("relationship", 4),
         ),
         organisation="Example Works",

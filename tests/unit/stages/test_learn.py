@@ -13,14 +13,11 @@ from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.close import close, sync_cases
 from huntonce.models.stages.dispatch import STALE_AFTER
-from huntonce.models.stages.learn import (
-    Outlet,
-    keep_approved,
-    plan_case,
-    send_publications,
-    waiting,
-)
+from huntonce.models.stages.learn import plan_case, waiting
 from huntonce.models.stages.operate import carry_out, default_window, find_target
+from huntonce.models.stages.outlets import Outlet
+from huntonce.models.stages.planned import keep_approved
+from huntonce.models.stages.sending import send_publications
 from huntonce.models.tlp import Tlp
 from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, with_kit
 
