@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import stix2
 
+from huntonce.connectors.intel.pen import sendable
 from huntonce.models.feedback import Mask
 from huntonce.models.finding import Observable
 from huntonce.models.ids import stix_id
@@ -42,7 +43,8 @@ def observable_objects(observables: Iterable[Observable], mask: Mask) -> list[Sc
 
 def _objects(one: Observable, mask: Mask) -> list[Sco]:
     write = _WRITERS.get(one.type)
-    return write(one.value.strip(), mask) if write and one.value.strip() else []
+    value = sendable(one.value).strip()
+    return write(value, mask) if write and value else []
 
 
 def _user(account: str, mask: Mask) -> list[Sco]:
@@ -108,7 +110,8 @@ def _address(value: str, mask: Mask) -> list[Sco]:
 
 
 def _plain(sco: object) -> Sco:
-    return {str(k): v for k, v in dict(sco).items()}  # type: ignore[call-overload]
+    # The standard's own defaults say nothing.
+    return {str(k): v for k, v in dict(sco).items() if v is not False}  # type: ignore[call-overload]
 
 
 _WRITERS: dict[str, Callable[[str, Mask], list[Sco]]] = {

@@ -86,7 +86,8 @@ class Pen:
                 "created_by_ref": own,
                 "created": self.created,
                 "modified": self.modified or self.created,
-                **properties,
+                # The standard has no empty lists.
+                **{name: value for name, value in properties.items() if value != []},
             },
             tlp or self.tlp,
         )
@@ -118,10 +119,26 @@ class Pen:
 
     def _put(self, content: Stix, tlp: Tlp) -> None:
         self.levels.add(tlp)
-        content["object_marking_refs"] = [tlp.marking_id]
-        self.objects.setdefault(str(content["id"]), content)
+        whole = {name: _sendable(value) for name, value in content.items()}
+        whole["object_marking_refs"] = [tlp.marking_id]
+        self.objects.setdefault(str(content["id"]), whole)
 
 
 def technique_reference(technique_id: str) -> Stix:
     """An external reference to an ATT&CK technique."""
     return {"source_name": "mitre-attack", "external_id": technique_id}
+
+
+def sendable(text: str) -> str:
+    """A text without halves of characters, which UTF-8 cannot say: logs may hold such."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _sendable(value: object) -> object:
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, list):
+        return [_sendable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _sendable(one) for name, one in value.items()}
+    return value

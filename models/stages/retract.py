@@ -62,6 +62,9 @@ def retract(
         left: list[tuple[str, str]] = []
         for at in [at for at in newest if at in chosen]:
             rows = [p for p in ledger if (p.destination, p.object_id) == at]
+            if any(read_object(p.body).get("revoked") is True for p in rows):
+                left.append((at[1], "retracted already"))
+                continue
             here = [p for p in rows if p.state is PublicationState.PLANNED or p.id in untried]
             there = sorted((p for p in rows if p not in here), key=lambda p: p.version)
             reason = _reason_to_leave(there[-1] if there else here[-1], kit)
@@ -141,7 +144,7 @@ def _never_tried(unit: UnitOfWork) -> set[str]:
 def _reason_to_leave(held: Publication, kit: Kit) -> str:
     content = read_object(held.body)
     maker = content.get("created_by_ref")
-    if held.state is PublicationState.RETRACTED or content.get("revoked") is True:
+    if held.state is PublicationState.RETRACTED:
         return "retracted already"
     if held.object_type in _UNVERSIONED:
         return "an object of this type has no versions and cannot be withdrawn"

@@ -1,8 +1,12 @@
 """Publishing over time: amended, retracted, down-marked, ruled out; to more than one place."""
 
+import atexit
 import json
+import shutil
+import tempfile
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,16 +41,36 @@ from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, with_ki
 
 SENT, PLANNED = PublicationState.SENT, PublicationState.PLANNED
 RETRACTED = PublicationState.RETRACTED
-SEEING = {"no_line": (), "channel": True}
+
+
+@cache
+def hunted(*, evil: bool) -> Path:
+    """A store after a hunt that found one case, closed by now, or nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="huntonce-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    day = quiet_day(no_line=(), channel=True)
+    made = bench(folder, [*day, *(intrusion() if evil else ())])
+    with made.store:
+        carry_out(made.kit, find_target(made.kit, "T1053.005"), default_window(made.kit))
+        if evil:
+            close(made.kit, "CASE-1", Determination.CONFIRMED, "The payload ran.")
+            sync_cases(made.kit)
+    return folder
+
+
+def estate(folder: Path, *, evil: bool) -> Bench:
+    """An estate that publishes by itself, an hour after its hunt."""
+    shutil.copytree(hunted(evil=evil), folder, dirs_exist_ok=True)
+    made = bench(folder, approvals={**AUTO, "publish": "auto"})
+    made.clock.pass_by(hours=1)
+    return made
 
 
 def with_case(folder: Path) -> tuple[Bench, Case]:
-    """An estate that publishes by itself, and its one case, closed."""
-    made = bench(folder, [*quiet_day(), *intrusion()], approvals={**AUTO, "publish": "auto"})
-    carry_out(made.kit, find_target(made.kit, "T1053.005"), default_window(made.kit))
-    close(made.kit, "CASE-1", Determination.CONFIRMED, "The payload ran.")
-    (case,) = sync_cases(made.kit)
-    made.clock.pass_by(hours=1)
+    """An estate, and its one case, closed."""
+    made = estate(folder, evil=True)
+    with made.unit() as unit:
+        (case,) = unit.cases.list("closed")
     return made, case
 
 
@@ -371,8 +395,7 @@ def test_down_marking_above_the_ceiling_or_of_nothing_is_refused(tmp_path: Path)
 
 def ruled_out(folder: Path) -> tuple[Bench, HuntRun]:
     """An estate in which nothing happened, hunted."""
-    made = bench(folder, quiet_day(**SEEING), approvals={**AUTO, "publish": "auto"})
-    carry_out(made.kit, find_target(made.kit, "T1053.005"), default_window(made.kit))
+    made = estate(folder, evil=False)
     with made.unit() as unit:
         (run,) = unit.hunts.list()
     return made, run
