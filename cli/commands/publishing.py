@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from huntonce.cli.output import FAILED, clean, table
+from huntonce.cli.output import DONE, FAILED, UNREACHABLE, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 from huntonce.models.feedback.case_intel import Stance
 from huntonce.models.tlp import Tlp
@@ -56,7 +56,9 @@ def publish(
             shown = planned or tuple(
                 p for p in (*waiting(kit), *drafts(kit, outlets)) if p.destination in names
             )
-            made = _sheets(shown, outlets)
+            with opened.store.unit() as unit:
+                beside = unit.publications.list()
+            made = _sheets(shown, outlets, beside)
             if out is not None:
                 _write(out, made, opened)
             bundles = {sheet.destination: _bundle(sheet) for sheet in made}
@@ -74,7 +76,7 @@ def publish(
             {**counts, "publications": [views.publication(p) for p in (*answers, *before)]},
             lambda console: _show_published(console, counts, (*answers, *before)),
         )
-        raise typer.Exit(FAILED if counts["failed"] else 0)
+        raise typer.Exit(FAILED if counts["failed"] else DONE)
 
 
 def publications(
@@ -151,7 +153,9 @@ def retract(
             "untouched": [{"object": name, "why": reason} for name, reason in made.left],
         }
         output.answer(document, show)
-        raise typer.Exit(FAILED if failed else 0)
+        if len(ended) < len(ids) and not failed:
+            raise typer.Exit(UNREACHABLE)
+        raise typer.Exit(FAILED if failed else DONE)
 
 
 def down_mark(
@@ -208,7 +212,7 @@ def opinion(
             {**counts, "publications": [views.publication(p) for p in (*answers, *rest)]},
             lambda console: _show_published(console, counts, (*answers, *rest)),
         )
-        raise typer.Exit(FAILED if counts["failed"] else 0)
+        raise typer.Exit(FAILED if counts["failed"] else DONE)
 
 
 def _outlets(opened: "Home", to: str) -> "tuple[Outlet, ...]":
@@ -232,10 +236,14 @@ def _outlets(opened: "Home", to: str) -> "tuple[Outlet, ...]":
     return chosen
 
 
-def _sheets(shown: "Sequence[Publication]", outlets: "Sequence[Outlet]") -> "tuple[Sheet, ...]":
+def _sheets(
+    shown: "Sequence[Publication]",
+    outlets: "Sequence[Outlet]",
+    beside: "Sequence[Publication]",
+) -> "tuple[Sheet, ...]":
     from huntonce.models.report.leaving import sheets
 
-    return sheets(shown, {one.name: f"TLP:{one.max_tlp.upper()}" for one in outlets})
+    return sheets(shown, {one.name: f"TLP:{one.max_tlp.upper()}" for one in outlets}, beside)
 
 
 def _bundle(sheet: "Sheet") -> object:
@@ -283,14 +291,14 @@ def _show_sheets(console: Console, made: "Sequence[Sheet]", out: Path | None) ->
         console.print(Text(clean(sheet.title), style="bold"))
         if sheet.leaving:
             rows = [
-                (p.object_type, p.tlp.upper(), p.state.value, p.subject, clean(p.name, 160))
+                (p.object_type, p.tlp.upper(), p.state.value, p.subject, clean(sheet.what(p), 160))
                 for p in sheet.leaving
             ]
             console.print(table(("type", "TLP", "state", "from", "what"), rows))
         reasons: dict[str, list[str]] = {}
         for p in sheet.staying:
             text = f"{words.publication(p.state)}: {p.why}" if p.why else words.publication(p.state)
-            reasons.setdefault(text, []).append(f"{p.object_type} {clean(p.name, 60)}")
+            reasons.setdefault(text, []).append(f"{p.object_type} {clean(sheet.what(p), 60)}")
         if reasons:
             console.print(Text("\nstays here:", style="yellow"))
         for text, names in list(reasons.items())[:_REASONS]:
@@ -332,11 +340,17 @@ def _show_published(
 
 
 def _show_ledger(console: Console, stored: "Sequence[Publication]") -> None:
+    from huntonce.models.report.objects import described, labels
+
     if not stored:
         console.print("Nothing was published or planned. A closed case or a file begins it.")
         return
+    known = labels(stored)
     rows = [
-        (p.id, p.state.value, p.destination, p.tlp.upper(), p.subject, f"{p.object_type} {p.name}")
+        (
+            *(p.id, p.state.value, p.destination, p.tlp.upper(), p.subject),
+            clean(f"{p.object_type} {described(p, known)}", 160),
+        )
         for p in stored
     ]
     console.print(table(("id", "state", "to", "TLP", "from", "what"), rows))

@@ -4,7 +4,7 @@ Whatever comes from data is text: escaped, with control and direction characters
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape as html_escape
@@ -15,6 +15,7 @@ from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.report import words
 from huntonce.models.report.html import visible
 from huntonce.models.report.markdown import escape as markdown_escape
+from huntonce.models.report.objects import described, labels
 
 LEAVING = (PublicationState.APPROVED, PublicationState.PLANNED)
 
@@ -25,12 +26,18 @@ class Sheet:
 
     Attributes:
         ceiling: The destination's, as text ("TLP:AMBER"); "" where it is not known any more.
+        known: What the objects are, and those that they speak of, in words, by id.
     """
 
     destination: str
     ceiling: str
     leaving: tuple[Publication, ...]
     staying: tuple[Publication, ...]
+    known: Mapping[str, str]
+
+    def what(self, publication: Publication) -> str:
+        """An object of the sheet in words; just its type where it has none."""
+        return described(publication, self.known) or publication.object_type
 
     @property
     def title(self) -> str:
@@ -40,8 +47,16 @@ class Sheet:
         return f"To {self.destination}{ceiling}: {counts}"
 
 
-def sheets(publications: Sequence[Publication], ceilings: dict[str, str]) -> tuple[Sheet, ...]:
-    """One sheet for each destination, by name; those without anything included."""
+def sheets(
+    publications: Sequence[Publication],
+    ceilings: Mapping[str, str],
+    beside: Sequence[Publication] = (),
+) -> tuple[Sheet, ...]:
+    """One sheet for each destination, by name; those without anything included.
+
+    ``beside``: other publications that these may speak of.
+    """
+    known = labels([*beside, *publications])
     names = sorted({*ceilings, *(p.destination for p in publications)})
     return tuple(
         Sheet(
@@ -51,6 +66,7 @@ def sheets(publications: Sequence[Publication], ceilings: dict[str, str]) -> tup
             staying=tuple(
                 p for p in publications if p.destination == name and p.state not in LEAVING
             ),
+            known=known,
         )
         for name in names
     )
@@ -76,13 +92,13 @@ def markdown_page(made: Sequence[Sheet], *, organisation: str, at: datetime) -> 
     for sheet in made:
         lines += ["", f"## {markdown_escape(sheet.title)}", ""]
         lines += _markdown_table(
-            ("type", "marking", "what", "from", "state"), [_cells(p) for p in sheet.leaving]
+            ("type", "marking", "what", "from", "state"), [_cells(p, sheet) for p in sheet.leaving]
         )
         if sheet.staying:
             lines += ["", "### Stays here", ""]
             lines += _markdown_table(
                 ("type", "marking", "what", "why"),
-                [(p.object_type, _tlp(p), p.name, _why(p)) for p in sheet.staying],
+                [(p.object_type, _tlp(p), sheet.what(p), _why(p)) for p in sheet.staying],
             )
         for p in sheet.leaving:
             lines += ["", f"### {markdown_escape(p.object_id)}", "", *_indented(_pretty(p))]
@@ -101,13 +117,13 @@ def html_page(made: Sequence[Sheet], *, organisation: str, at: datetime) -> str:
     for sheet in made:
         parts.append(f"<h2>{_html(sheet.title)}</h2>")
         parts += _html_table(
-            ("type", "marking", "what", "from", "state"), [_cells(p) for p in sheet.leaving]
+            ("type", "marking", "what", "from", "state"), [_cells(p, sheet) for p in sheet.leaving]
         )
         if sheet.staying:
             parts.append("<h3>Stays here</h3>")
             parts += _html_table(
                 ("type", "marking", "what", "why"),
-                [(p.object_type, _tlp(p), p.name, _why(p)) for p in sheet.staying],
+                [(p.object_type, _tlp(p), sheet.what(p), _why(p)) for p in sheet.staying],
             )
         parts += [
             f"<details><summary>{_html(p.object_type)} {_html(p.object_id)}</summary>"
@@ -117,8 +133,8 @@ def html_page(made: Sequence[Sheet], *, organisation: str, at: datetime) -> str:
     return "\n".join([*parts, "</body></html>"]) + "\n"
 
 
-def _cells(p: Publication) -> tuple[str, ...]:
-    return (p.object_type, _tlp(p), p.name, p.subject, words.publication(p.state))
+def _cells(p: Publication, sheet: Sheet) -> tuple[str, ...]:
+    return (p.object_type, _tlp(p), sheet.what(p), p.subject, words.publication(p.state))
 
 
 def _tlp(p: Publication) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from huntonce.flows.bootstrap import Home
 from tests.e2e.conftest import Run
+from tests.integration.sharing.organisations import assert_sound
 
 pytestmark = pytest.mark.e2e
 
@@ -41,6 +43,22 @@ def test_the_faulty_object_is_set_aside_and_the_rest_is_taken(numbers: dict[str,
 
 def test_what_was_published_is_pulled_back(numbers: dict[str, Any]) -> None:
     assert numbers["pulled_back"] == numbers["published"]
+
+
+def test_every_object_that_left_is_strictly_valid_and_names_no_host(
+    numbers: dict[str, Any], home: Path
+) -> None:
+    opened = Home(path=home)
+    with opened.store.unit() as unit:
+        sent = unit.publications.list("sent", "already_present")
+        hosts = {host for case in unit.cases.list() for host in case.hosts}
+    opened.close()
+
+    assert len(sent) == numbers["published"]
+    assert_sound(json.loads(p.body) for p in sent)
+    assert hosts
+    text = " ".join(p.body for p in sent).casefold()
+    assert not [host for host in hosts if host.casefold() in text]
 
 
 def test_the_second_turn_hunts_nothing_twice(numbers: dict[str, Any]) -> None:
