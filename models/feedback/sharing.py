@@ -23,6 +23,7 @@ from huntonce.models.feedback.stixtext import (
     texts,
     write_object,
 )
+from huntonce.models.feedback.versions import moved_on
 from huntonce.models.ids import stix_id
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.tlp import MARKINGS, Tlp, marking_definition, tightest
@@ -139,6 +140,9 @@ def _remarked(content: Stix, level: Tlp | None, rules: SharingRules) -> Stix:
         if isinstance(one, dict) and one.get("marking_ref") not in rules.markings
     ]
     new = {**content, "object_marking_refs": [*others, level.marking_id]}
+    if "modified" in content:
+        # Elsewhere this version stands under its tighter marking: this is another version.
+        new["modified"] = moved_on(content["modified"])
     new.pop("granular_markings", None)
     return {**new, "granular_markings": kept} if kept else new
 

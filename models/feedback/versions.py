@@ -16,6 +16,11 @@ def stix_time(moment: datetime) -> str:
     return f"{utc(moment).isoformat(timespec='milliseconds')[:23]}Z"
 
 
+def moved_on(modified: object) -> str:
+    """The first time after a version's."""
+    return stix_time(_moment(modified) + timedelta(milliseconds=1))
+
+
 def versioned(
     planned: Sequence[Publication], before: Mapping[str, Publication], now: datetime
 ) -> tuple[Publication, ...]:

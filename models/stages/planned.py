@@ -76,7 +76,12 @@ def _supersede(
 ) -> None:
     """What was planned earlier, did not leave, and is not in the new plan will not leave."""
     kept = {p.id for p in stored}
-    for old in planned_for(unit, subject, destination):
+    withheld = [
+        p
+        for p in unit.publications.list(*HELD)
+        if p.subject == subject and p.destination == destination
+    ]
+    for old in (*planned_for(unit, subject, destination), *withheld):
         if old.id not in kept:
             why = "a newer plan took its place before it left"
             fresh = replace(old, state=PublicationState.SUPERSEDED, why=why)
