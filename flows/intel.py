@@ -11,8 +11,8 @@ from huntonce.flows.events import announce
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
+from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
-from huntonce.models.ports import IntelSource
 from huntonce.models.stages.collect import Collected, collect, failure_of
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
 from huntonce.models.stages.kit import Kit

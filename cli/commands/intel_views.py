@@ -13,7 +13,7 @@ from huntonce.models.intel import FeedHealth
 
 if TYPE_CHECKING:
     from huntonce.flows.settings import TaxiiSettings
-    from huntonce.models.stages.collect import KeptRefusal
+    from huntonce.models.intake import KeptRefusal
 
 STALE_AFTER = 3
 """Intervals without a success after which a source is stale."""

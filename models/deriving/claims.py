@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from huntonce.models.attack import Catalogue, Outcome, Resolution
-from huntonce.models.deriving.graph import Feeds, IntelGraph
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import Outcome, Resolution
+from huntonce.models.deriving.graph import REPORT_TYPES, Feeds, IntelGraph
 from huntonce.models.deriving.text import (
     confidence,
     object_type,
@@ -22,6 +23,8 @@ from huntonce.models.deriving.text import (
 )
 from huntonce.models.intel import Behaviour, IntelObject, SourceRef
 
+CLAIMING_TYPES = frozenset({"relationship", "sighting", *REPORT_TYPES})
+"""Types of the objects that make claims: those that a behaviour names as its sources."""
 _CLAIMING = {"uses", "indicates"}
 # A generator that links every malware of a report to every technique of it says no more than
 # that the report names both. From these sizes on, equal sets are no coincidence.

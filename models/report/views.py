@@ -18,7 +18,7 @@ from huntonce.models.metrics import remediation_hours
 from huntonce.models.transition import Transition
 
 T = TypeVar("T")
-Lives = Mapping[tuple[Kind, str], Sequence[Transition]]
+Lives = Mapping[tuple[str, str], Sequence[Transition]]
 _SEVERITY = ("critical", "high", "medium", "low", "informational")
 
 
@@ -119,7 +119,7 @@ def guard_of(detection: Detection) -> Guard:
 
 def lives_of(rows: Sequence[Transition]) -> Lives:
     """The rows of each thing, in order."""
-    lives: dict[tuple[Kind, str], list[Transition]] = defaultdict(list)
+    lives: dict[tuple[str, str], list[Transition]] = defaultdict(list)
     for row in rows:
         lives[row.kind, row.subject].append(row)
     return lives
@@ -132,7 +132,9 @@ def _born(lives: Lives, kind: Kind, subject: str) -> datetime | None:
 
 def log_status(rows: Sequence[Transition], broken_at: int | None) -> LogStatus:
     """What the log holds and whether its chain does."""
-    kinds = Counter(row.kind.name.lower() for row in rows)
+    kinds = Counter(
+        row.kind.name.lower() if isinstance(row.kind, Kind) else row.kind for row in rows
+    )
     return LogStatus(
         rows=len(rows),
         by_kind=tuple(kinds.most_common()),

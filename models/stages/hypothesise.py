@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from huntonce.models.deriving.claims import Unplaced, behaviours
+from huntonce.models.deriving.claims import CLAIMING_TYPES, Unplaced, behaviours
 from huntonce.models.deriving.hypotheses import derive, outside
 from huntonce.models.deriving.traces import traces
 from huntonce.models.detection import Detection
@@ -65,8 +65,12 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
     migrated = migrate(kit)
     with kit.open_unit() as unit:
         objects = tuple(unit.intel.latest(*INTEL_TYPES))
+        delivered = unit.intel.feeds_of(o.id for o in objects if o.type in CLAIMING_TYPES)
         claims, unplaced = behaviours(
-            objects, kit.catalogue, feeds=unit.intel.feeds, own_identity=kit.own_identity
+            objects,
+            kit.catalogue,
+            feeds=lambda object_id: delivered.get(object_id, ()),
+            own_identity=kit.own_identity,
         )
         guards = guards_of(unit.detections.list())
         derived = derive(

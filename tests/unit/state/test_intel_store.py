@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.models.intel import AddCounts, IntelObject
-from huntonce.models.state.intel import normal_time
+from huntonce.models.state.intel_write import normal_time
 from huntonce.models.state.store import Store
 from tests.unit.state.examples import NOW, a_hypothesis, an_intel_object
 
