@@ -133,6 +133,7 @@ class _Reader:
         self._own = own_identity
         self._claimed: dict[str, set[str]] = defaultdict(set)
         self._denied: dict[str, set[str]] = defaultdict(set)
+        self._techniques: dict[str, Resolution | str] = {}
 
     def read(self) -> list[_Claim]:
         claims = [claim for edge in self.graph.relationships for claim in self._edge(edge)]
@@ -237,6 +238,11 @@ class _Reader:
 
     def _technique(self, pattern: str) -> Resolution | str:
         """The technique of an attack-pattern; else the reason why there is none."""
+        if pattern not in self._techniques:
+            self._techniques[pattern] = self._look_up(pattern)
+        return self._techniques[pattern]
+
+    def _look_up(self, pattern: str) -> Resolution | str:
         item = self.graph.objects.get(pattern)
         ids = _attack_ids(item) if item else ()
         if ids:
