@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from huntonce.models.case import Case, CaseState
-from huntonce.models.detection import Detection
+from huntonce.models.detection import Detection, guard_of
 from huntonce.models.entity import Kind
 from huntonce.models.finding import Finding
 from huntonce.models.gap import OPEN, Gap, GapState
@@ -103,18 +103,6 @@ class HypothesisView:
     last: HuntRun | None
     guards: tuple[Guard, ...]
     open_gaps: tuple[str, ...]
-
-
-def guard_of(detection: Detection) -> Guard:
-    """A detection as the ledger looks at it."""
-    certificate = detection.certificate
-    return Guard(
-        detection_id=detection.id,
-        state=detection.state.value,
-        certified=certificate is not None and certificate.holds,
-        scheduled=any(d.observed == "enabled" for d in detection.deployments),
-        healthy=detection.healthy,
-    )
 
 
 def lives_of(rows: Sequence[Transition]) -> Lives:

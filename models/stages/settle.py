@@ -14,7 +14,7 @@ from huntonce.models.gap import OPEN, Gap, GapState
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.ids import digest
-from huntonce.models.ledger import NotDueError
+from huntonce.models.ledger import NotDueError, Versions, add_hunted, still_hunted
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
@@ -108,7 +108,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
         detections = tuple(
             _keep_detection(unit, kit, detection, run, now) for detection in promotion.detections
         )
-        cases = _keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
+        cases = keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
         concluded = unit.hunts.save(
             replace(
                 run,
@@ -152,21 +152,24 @@ def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> H
             replace(stored, state=HypothesisState.HUNTING), actor=kit.actor, why=run.id
         )
     blocked = result.verdict is Verdict.BLOCKED
-    hunted = stored.hunted
+    now = Versions(
+        logic=result.definition.version,
+        evidence=result.sight.model.version,
+        attack=kit.catalogue.version,
+    )
+    hunted = still_hunted(stored, now)
     # Hours that a failed or cut search left unseen are not hunted: the next hunt looks again.
     if not blocked and all(check.complete for check in result.checks):
-        spans = [Window(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in hunted]
-        merged = merge([*spans, result.window])
-        hunted = tuple((w.start.isoformat(), w.end.isoformat()) for w in merged)
+        hunted = add_hunted(replace(stored, hunted=hunted), result.window, run.siem)
     return unit.hypotheses.save(
         replace(
             stored,
             state=HypothesisState.BLOCKED if blocked else HypothesisState.CONCLUDED,
             verdict=result.verdict,
             hunted=hunted,
-            evidence_version=result.sight.model.version,
-            logic_version=result.definition.version,
-            attack_version=kit.catalogue.version,
+            evidence_version=now.evidence,
+            logic_version=now.logic,
+            attack_version=now.attack,
         ),
         actor=kit.actor,
         why=f"{run.id}: {result.why}",
@@ -281,7 +284,7 @@ def _keep_detection(
     return stored
 
 
-def _keep_cases(
+def keep_cases(
     unit: UnitOfWork,
     kit: Kit,
     hypothesis: Hypothesis,
