@@ -72,8 +72,9 @@ def sweep(
     started = time.monotonic()
     with open_state(root, lock_timeout=lock_timeout) as state:
         there = list(found_files(root, None))
-        state.tidy({file.name for file in there})
+        # Known first, tidied then: a merged file takes over from files that are gone.
         held = [file for file in state.files(there) if _overlaps(file, window)]
+        state.tidy({file.name for file in there})
         run = _Run(state, pack, held)
         scanned = run.scan(progress)
         hits = run.hits(window)
