@@ -1,5 +1,6 @@
 """``huntonce lake``: telemetry into the embedded SIEM, and what it holds."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
     from huntonce.connectors.siem.lake.loader import LoadReport
+    from huntonce.connectors.siem.lake.mapping import TableMapping
     from huntonce.connectors.siem.lake.upkeep import Expired
     from huntonce.flows.bootstrap import Home
 
@@ -24,14 +26,37 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what wou
 @app.command("load")
 def load(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders: EVTX, JSON, Parquet, gz, zip.")
+        list[Path], typer.Argument(help="Files or folders: EVTX, JSON, CSV, Parquet, gz, zip.")
     ],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="YAML file: what the columns of tables (CSV, Parquet) mean."),
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="A column's meaning: time, host, channel, provider, event_id, record_id, or the "
+            "name of a field in Sigma rules. Repeatable; wins over the file.",
+        ),
+    ] = None,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--constant", metavar="FIELD=VALUE", help="A value that no column holds. Repeatable."
+        ),
+    ] = None,
+    zone: Annotated[
+        str, typer.Option(help="Zone of tables' times that name none: UTC, +02:00, Europe/Vienna.")
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Load Windows logs; what is loaded twice is kept once."""
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        report = _load(opened, output, paths)
+        meaning = _mapping(mapping, columns or [], constants or [], zone)
+        report = _load(opened, output, paths, meaning)
         with opened.store.unit() as unit:
             unit.set_aside.add(report.set_aside, at=opened.clock())
             unit.commit()
@@ -59,13 +84,45 @@ def load(
         raise typer.Exit(SET_ASIDE if report.set_aside else DONE)
 
 
-def _load(opened: "Home", output: Output, paths: list[Path]) -> "LoadReport":
+def _mapping(
+    path: Path | None, columns: list[str], constants: list[str], zone: str
+) -> "TableMapping | None":
+    """What was said of the columns of tables; None where nothing was."""
+    from huntonce.connectors.siem.lake.mapping import TableMapping, checked, read_mapping
+
+    if path is None and not columns and not constants and not zone:
+        return None
+    base = read_mapping(path) if path is not None else TableMapping()
+    made = replace(
+        base,
+        columns=tuple({**dict(base.columns), **_pairs("--map", columns)}.items()),
+        constants=tuple({**dict(base.constants), **_pairs("--constant", constants)}.items()),
+        zone=zone or base.zone,
+    )
+    return checked(made)
+
+
+def _pairs(option: str, given: list[str]) -> dict[str, str]:
+    from huntonce.models.errors import ConfigError
+
+    pairs = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip() or not value.strip():
+            raise ConfigError(f"{option} {text!r} is no pair", hint=f"write {option} host=Computer")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _load(
+    opened: "Home", output: Output, paths: list[Path], mapping: "TableMapping | None"
+) -> "LoadReport":
     from huntonce.connectors.siem.lake.loader import load_paths
     from huntonce.connectors.siem.sweep.searched import searched_alike
 
     alike = searched_alike(opened.lake_path)
     if output.as_json or not output.errors.is_terminal:
-        return load_paths(opened.lake_path, paths, alike=alike)
+        return load_paths(opened.lake_path, paths, alike=alike, mapping=mapping)
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=output.errors, transient=True) as progress:
         task = progress.add_task("loading")
@@ -73,6 +130,7 @@ def _load(opened: "Home", output: Output, paths: list[Path]) -> "LoadReport":
             opened.lake_path,
             paths,
             alike=alike,
+            mapping=mapping,
             progress=lambda name, events: progress.update(
                 task, description=f"{events} events  {name}"
             ),

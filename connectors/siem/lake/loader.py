@@ -9,6 +9,7 @@ from pathlib import Path
 from huntonce.connectors.siem.lake.admission import Admission
 from huntonce.connectors.siem.lake.compaction import Alike, clear
 from huntonce.connectors.siem.lake.layout import events_folder, staging_folder
+from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.plan import jobs, telemetry_files
 from huntonce.connectors.siem.lake.pool import run
 from huntonce.connectors.siem.lake.upkeep import LOCK_TIMEOUT, compact_held, writing
@@ -45,15 +46,17 @@ def load_paths(
     progress: Progress | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     alike: Alike | None = None,
+    mapping: TableMapping | None = None,
 ) -> LoadReport:
     """Load files, and folders of files, into the lake at ``root``; running again adds nothing.
 
     Args:
         root: The lake's folder, made where it is not there.
-        paths: EVTX, JSON, Parquet, gzip or zip of these; folders are searched for them.
+        paths: EVTX, JSON, CSV, Parquet, gzip or zip of these; folders are searched for them.
         progress: Called with a file's name and the events added so far.
         lock_timeout: Seconds to wait while another load runs.
         alike: Which of the lake's files may be merged with each other, see ``compaction.Alike``.
+        mapping: What the columns of tables (CSV, Parquet, flat JSON) mean, where it is not known.
 
     Raises:
         ConfigError: A path does not exist.
@@ -64,7 +67,7 @@ def load_paths(
     events_folder(root).mkdir(parents=True, exist_ok=True)
     with writing(root, lock_timeout):
         clear(root)  # what a killed load or compaction left
-        admission, set_aside, bytes_read = _load(root, files, progress)
+        admission, set_aside, bytes_read = _load(root, files, mapping, progress)
         tidied = compact_held(root, among=admission.touched, alike=alike, only_worthwhile=True)
     return LoadReport(
         files=len(files),
@@ -78,13 +81,16 @@ def load_paths(
 
 
 def _load(
-    root: Path, files: Sequence[Path], progress: Progress | None
+    root: Path,
+    files: Sequence[Path],
+    mapping: TableMapping | None,
+    progress: Progress | None,
 ) -> tuple[Admission, list[SetAside], int]:
     staging = staging_folder(root)
     admission, set_aside = Admission(root), []
     size = sum(path.stat().st_size for path in files)
     try:
-        for job, share in run(jobs(files), staging, size):
+        for job, share in run(jobs(files, mapping), staging, size):
             admission.duplicates += share.duplicates
             set_aside += share.set_aside
             for staged in share.staged:
