@@ -187,6 +187,14 @@ class TaxiiServerSettings(_Part):
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
 
+class LakeSettings(_Part):
+    """The embedded SIEM."""
+
+    retention_days: int | None = Field(
+        None, ge=1, description="Days of events that `huntonce lake retain` keeps; it asks without."
+    )
+
+
 class Settings(BaseSettings):
     """All of Huntonce's settings."""
 
@@ -200,6 +208,7 @@ class Settings(BaseSettings):
     organisation: OrganisationSettings = OrganisationSettings()
     policy: PolicySettings = PolicySettings()
     store: StoreSettings = StoreSettings()
+    lake: LakeSettings = LakeSettings()
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()

@@ -306,6 +306,27 @@ def test_temporal_asks_for_all_rules_and_ordered_for_their_order(site: Site) -> 
     }
 
 
+def test_numbers_are_added_up_and_a_condition_may_say_not(site: Site) -> None:
+    group = {"group-by": ["Computer"]}
+    much = {"field": "ProcessId", "gte": 30}
+    site.write(
+        "rules.yml",
+        *NAMED,
+        correlation("value_sum", ["who"], condition=much, **group),
+        correlation("temporal", ["who", "net"], condition="who and not net", **group),
+    )
+    site.load(
+        *(process(n, r"C:\whoami.exe", "w", after=n, host="A", ProcessId="15") for n in (1, 2)),
+        process(3, r"C:\net.exe", "n", after=3, host="A"),
+        process(4, r"C:\whoami.exe", "w", after=1, host="B", ProcessId="29"),
+    )
+
+    assert records(site.sweep()) == {
+        "Correlated value_sum": [1, 2],
+        "Correlated temporal": [4],
+    }
+
+
 def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     linux = {"category": "process_creation", "product": "linux"}
     ahead = {"selection": {"CommandLine|re": "a(?!b)"}, "condition": "selection"}
@@ -315,7 +336,7 @@ def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     site.write("ahead.yml", rule(3, ahead))
     site.write("hole.yml", rule(4, hole))
     site.write("lost.yml", correlation("event_count", ["nobody"], condition={"gte": 1}))
-    site.write("sum.yml", correlation("value_sum", ["x"], condition={"field": "a", "gte": 1}))
+    site.write("sum.yml", correlation("value_sum", ["x"], condition={"gte": 1}))
     (site.rules / "broken.yml").write_text("title: [")
     (site.rules / "bytes.yml").write_bytes(b"\xff\xfe title")
     site.load(process(1, r"C:\whoami.exe", "whoami"))
@@ -329,7 +350,7 @@ def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     assert "RE2" in reasons["ahead.yml"]
     assert "%admins%" in reasons["hole.yml"]
     assert "'nobody'" in reasons["lost.yml"]
-    assert "value_sum" in reasons["sum.yml"]
+    assert "Value sum" in reasons["sum.yml"]
     assert "YAML" in reasons["broken.yml"]
     assert "UTF-8" in reasons["bytes.yml"]
 
