@@ -6,8 +6,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from huntonce.models.arrivals import Arrivals, bridge
 from huntonce.models.evidence import EvidenceModel
-from huntonce.models.seeing import Arrivals, bridge, needs_match, power, probe, wants
+from huntonce.models.power import power
+from huntonce.models.seeing import needs_match, probe, wants
 from huntonce.models.visibility import HostProbe, ProbeResult
 from tests.support.builders import (
     SCHEDULER,
@@ -220,7 +222,7 @@ def test_power_is_the_share_of_host_hours_with_every_required_group() -> None:
     assert (answer.population, answer.seen, answer.blind) == (2, 1, ("PC2",))
     assert answer.weakest == "execution"
     assert {g.name: g.value for g in answer.groups} == {"creation": 1.0, "execution": 0.5}
-    assert "seen 1 of 2 hosts (50.0%)" in answer.words
+    assert "1 of 2 hosts (50 %)" in answer.words
 
 
 def test_groups_that_are_live_at_different_times_are_not_live_together() -> None:
