@@ -38,14 +38,15 @@ def show_gaps(console: Console, gaps: "Sequence[Gap]", *, limit: int = 0) -> Non
         console.print(Text(f"... and {len(gaps) - len(shown)} more: huntonce gaps", style="dim"))
 
 
-def show_fix(console: Console, fix: "Fix", *, number: int = 0) -> None:
-    """The fix that would help most, or the one that comes after it."""
-    lead = f"{number}. " if number else "Fix first "
+def show_fix(console: Console, fix: "Fix", *, number: int = 1) -> None:
+    """The fix that would help most, or one that comes after it."""
+    lead = f"{'Fix first' if number == 1 else 'then':<10}"
     gap = fix.gap
+    name = f"{gap.atom_label}{f' {gap.field_name}' if gap.field_name else ''}"
     console.print(
         Text.assemble(
-            (lead, "bold"),
+            (lead, "bold" if number == 1 else ""),
             (f"{gap.id} ", "bold yellow"),
-            f"{gap.atom_label}{f' {gap.field_name}' if gap.field_name else ''}: {told(fix)}",
+            f"{name}: {told(fix)}",
         )
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from huntonce.models.visibility import Power
 
 GAPS_SHOWN = 4
+FIXES_SHOWN = 2
 WIDTH = 10
 
 
@@ -50,8 +51,8 @@ def show_hunt(
     why = run.why.removesuffix(f": {run.power.words}") if run.power else run.why
     _line(console, "Verdict", Text.assemble(cell(verdict), f": {clean(why)}"))
     _line(console, "Ledger", Text(f"{answer.answer.value}: {answer.why}", style="dim"))
-    if fixes:
-        show_fix(console, fixes[0])
+    for number, fix in enumerate(fixes[:FIXES_SHOWN], start=1):
+        show_fix(console, fix, number=number)
     _show_findings(console, settled.findings)
     show_gaps(console, settled.gaps, limit=GAPS_SHOWN)
     _show_promoted(console, settled)
@@ -89,7 +90,7 @@ def _show_groups(console: Console, power: "Power") -> None:
             f"{t.label} {'nowhere' if not t.hosts else f'on {t.hosts}/{power.population}'}"
             for t in group.traces
         )
-        note = "" if group.required else " (not needed)"
+        note = "" if group.required else " (extra)"
         style = "yellow" if group.required and group.value < 1 else ""
         row = Table.grid(padding=(0, 1, 0, 0))
         row.add_column(width=18, no_wrap=True)

@@ -16,6 +16,7 @@ from huntonce.cli.commands import (
     programme,
     serving,
     sweep,
+    visibility,
 )
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
 app.add_typer(gaps.gaps, name="gaps")
+app.command("visibility")(visibility.visibility)
 app.add_typer(outcomes.detections, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)

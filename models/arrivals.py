@@ -88,6 +88,15 @@ class Arrivals:
         return _delivered(self.inventory, self.window)
 
     @cached_property
+    def last_hours(self) -> Mapping[str, int]:
+        """Host to the number of the last hour in which it delivered anything."""
+        found: dict[str, int] = {}
+        for (host, _), seen in self.delivered.items():
+            last = max(mask.bit_length() for mask in seen.hours.values()) - 1
+            found[host] = max(last, found.get(host, 0))
+        return found
+
+    @cached_property
     def filled(self) -> Mapping[tuple[str, str, int, str], tuple[int, int]]:
         """Events with a field filled, and all of them, by host, channel, event id and field."""
         index: dict[tuple[str, str, int, str], tuple[int, int]] = {}

@@ -193,7 +193,7 @@ def business(gap: Gap, hypotheses: Mapping[str, Hypothesis]) -> str:
 
 
 def _count(ids: Sequence[str]) -> str:
-    return f"{len(ids)} {'hypothesis' if len(ids) == 1 else 'hypotheses'}"
+    return ids[0] if len(ids) == 1 else f"{len(ids)} hypotheses"
 
 
 def _some(names: Sequence[str]) -> str:

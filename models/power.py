@@ -12,6 +12,7 @@ from huntonce.models.windows import HOUR, Window, floor_hour
 from huntonce.models.wording import duration, percent
 
 _WORST_FIELDS = 2
+_MINUTE = timedelta(minutes=1)
 _TELL_LAG = 15 * 60
 """Seconds; a lag below that is not worth a word."""
 
@@ -114,15 +115,13 @@ def statement(value: Power, window: Window, gap_ids: Sequence[str] = ()) -> str:
 
 
 def span(window: Window) -> str:
-    """A window in words: by days where it is made of days."""
+    """A window in words: by days where it is made of days, to the minute."""
+    start, end = window.start, window.end + _MINUTE
+    if start.hour or start.minute or end.hour or end.minute > 1:
+        return str(window)
     last = window.end - timedelta(microseconds=1)
-    if window.start.time() == window.end.time() and (window.start.hour, window.start.minute) == (
-        0,
-        0,
-    ):
-        days = (f"{window.start:%Y-%m-%d}", f"{last:%Y-%m-%d}")
-        return days[0] if days[0] == days[1] else " .. ".join(days)
-    return str(window)
+    days = (f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}")
+    return days[0] if days[0] == days[1] else " .. ".join(days)
 
 
 def short(atom: Atom) -> str:
@@ -136,7 +135,7 @@ def _traces(group: EvidenceGroup, bits: Mapping[str, Sequence[int]]) -> tuple[Tr
     named: dict[str, int] = {}
     for atom, hosts in counted:
         if atom.primary or hosts:
-            named[short(atom)] = max(hosts, named.get(short(atom), 0))
+            named[atom.label] = max(hosts, named.get(atom.label, 0))
     return tuple(Trace(label=label, hosts=hosts) for label, hosts in named.items())
 
 

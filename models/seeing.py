@@ -10,18 +10,16 @@ nothing of last month; what is no longer kept, or not yet taken in, is not live 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from huntonce.models.arrivals import Arrivals, Delivered, bridge, longest_hole, union
+from huntonce.models.arrivals import MAX_SILENCE, Arrivals, Delivered, bridge, longest_hole, union
 from huntonce.models.evidence import Atom, EvidenceModel
 from huntonce.models.query import FieldWant
-from huntonce.models.visibility import HostProbe, ProbeResult
+from huntonce.models.visibility import MAX_LAG, HostProbe, ProbeResult
 from huntonce.models.windows import HOUR, floor_hour
 
 PROOF_REACH = timedelta(days=7)
 """Longest time between two proofs of a source in which it is taken to have been on."""
 FILL_FLOOR = 0.5
 """Below this share of filled events a needed field counts as missing on a host."""
-MAX_LAG = timedelta(hours=24)
-"""Longest time until 95 % of the events are taken in that is no fault."""
 _LAPSES = 3
 """A source is taken to have stopped when its proofs stay away so many times longer than ever."""
 _RETENTION_SLACK = 24
@@ -89,7 +87,7 @@ def _probe_one(
     elif proofs:
         reach = int(PROOF_REACH / HOUR)
         hours = seen.delivering & bridge(proofs, arrivals.window.hours, reach)
-        quiet_since = _quiet_since(seen, proofs, arrivals)
+        quiet_since = _quiet_since(host, seen, proofs, arrivals)
         late = _late_hours(lag, arrivals) if lag is not None and lag > max_lag / _SECOND else 0
         depth = arrivals.unkept(atom.channel)
         depth = depth if depth > _RETENTION_SLACK else 0
@@ -125,21 +123,29 @@ def _proofs(atom: Atom, seen: Delivered, matched: int) -> int:
     return matched | union(mask for event_id, mask in seen.hours.items() if event_id in ids)
 
 
-def _quiet_since(seen: Delivered, proofs: int, arrivals: Arrivals) -> datetime | None:
+def _quiet_since(host: str, seen: Delivered, proofs: int, arrivals: Arrivals) -> datetime | None:
     """Since when a source that was on has been silent; None where it may well be on.
 
-    Its channel has delivered nothing for longer than ``MAX_SILENCE``; or its proofs stay away,
-    longer than they reach and several times longer than they ever did before.
+    Silence says something only where it is longer than what is usual there. A channel has stopped
+    when its host went on with others for longer than ``MAX_SILENCE`` and than the channel ever
+    paused before; a host, when it has been away ``_LAPSES`` times longer than ever (people are on
+    holiday). A single source has stopped when its proofs stay away longer than they reach, and
+    ``_LAPSES`` times longer than ever.
     """
-    end = arrivals.end_hour
+    end, start = arrivals.end_hour, floor_hour(arrivals.window.start)
+    silence = int(MAX_SILENCE / HOUR)
     if not seen.delivering >> end & 1:
-        return seen.last
+        hours = union(seen.hours.values())
+        usual, last = longest_hole(hours), hours.bit_length()
+        alone = arrivals.last_hours[host] + 1 - last
+        if alone > max(silence, usual) or end + 1 - last > max(silence, _LAPSES * usual):
+            return seen.last
     lapse = end + 1 - proofs.bit_length()
     if lapse <= PROOF_REACH / HOUR or proofs.bit_count() < _LAPSES:
         return None
     if lapse <= _LAPSES * longest_hole(proofs):
         return None
-    return floor_hour(arrivals.window.start) + proofs.bit_length() * HOUR
+    return start + proofs.bit_length() * HOUR
 
 
 def _late_hours(lag: float, arrivals: Arrivals) -> int:

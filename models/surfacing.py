@@ -302,10 +302,9 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
             f" ({len(stale)} of them sent it until {max(stale):%Y-%m-%d %H:%M} UTC at the latest)"
         )
     if fault.blind and group.required:
-        on = "on all of them" if fault.blind == count else f"on {fault.blind} of them"
+        on = "there" if fault.blind == count else f"on {fault.blind} of them"
         effect = (
-            f"{on} we are blind to the {group.name} of {asking.behaviour}: nothing else shows it "
-            "there"
+            f"{on} nothing else shows the {group.name} of {asking.behaviour}, we are blind to it"
         )
     else:
         effect = f"the {group.name} of {asking.behaviour} rests on weaker traces there"

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+MAX_LAG = timedelta(hours=24)
+"""Longest time until 95 % of a channel's events are taken in that is no fault."""
 
 
 class ProbeResult(StrEnum):

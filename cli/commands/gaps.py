@@ -60,7 +60,7 @@ def _show(
         console.print("No gaps are known. A hunt or `huntonce gaps probe` surfaces them.")
         return
     for number, fix in enumerate(fixes[:RANKED], start=1):
-        show_fix(console, fix, number=0 if number == 1 else number)
+        show_fix(console, fix, number=number)
         if number == 1:
             remedy = fix.gap.remedy
             command = next(iter(remedy.commands), remedy.text)
@@ -140,8 +140,10 @@ def _show_one(console: Console, gap: "Gap", fix: "Fix | None", life: list[dict[s
         ("hosts", f"{len(gap.hosts)} of {gap.population}: {', '.join(gap.hosts[:20])}"
          + (f" and {len(gap.hosts) - 20} more (--json)" if len(gap.hosts) > 20 else "")),  # noqa: PLR2004 - shown
         ("probes", f"{gap.passes} passed in a row; last saw {gap.measured_to or 'nothing yet'}"),
-        *(("life" if n == 0 else "", f"{row['at'][:16]} {row['state']} by {row['by']}: {row['why']}")
-          for n, row in enumerate(life)),
+        *(
+            ("life" if n == 0 else "", f"{r['at'][:16]} {r['state']} by {r['by']}: {r['why']}")
+            for n, r in enumerate(life)
+        ),
     ]  # fmt: skip
     console.print(Text(f"{gap.id} {gap.atom_label} ({gap.siem})", style="bold"))
     console.print(table(("", ""), [(name, clean(text, 600)) for name, text in rows]))

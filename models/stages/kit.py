@@ -9,8 +9,8 @@ from huntonce.models.content import Library
 from huntonce.models.feedback import CaseIntel, Mask
 from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
 from huntonce.models.profile import Profile
-from huntonce.models.seeing import MAX_LAG
 from huntonce.models.tlp import Tlp
+from huntonce.models.visibility import MAX_LAG
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""

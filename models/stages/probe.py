@@ -12,8 +12,8 @@ from huntonce.models.ports import Siem
 from huntonce.models.power import hours_between, power
 from huntonce.models.profile import Profile
 from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, LAG_SCHEMA, SigmaSearch
-from huntonce.models.seeing import MAX_LAG, needs_match, probe, wants
-from huntonce.models.visibility import HostProbe, Power
+from huntonce.models.seeing import needs_match, probe, wants
+from huntonce.models.visibility import MAX_LAG, HostProbe, Power
 from huntonce.models.windows import Window
 
 if TYPE_CHECKING:
