@@ -91,6 +91,11 @@ class _Source:
     hosts: set[str] = field(default_factory=set)
     faults: list[_Fault] = field(default_factory=list)
 
+    @property
+    def hiding(self) -> frozenset[str]:
+        """Groups of which it hides a part of the window, though no host is dark by it."""
+        return frozenset(f.group.name for f in self.faults if f.kind in _OF_CHANNEL)
+
     def add(self, fault: _Fault) -> None:
         self.hosts |= fault.hosts
         self.faults.append(fault)
@@ -234,9 +239,9 @@ def _waits(
                 end=window.end.isoformat(),
             )
             for name, hosts in one.items()
-            if hosts and key
+            if key and (hosts or name in source.hiding)
         )
-        for one in lit
+        for source, one in zip(sources, lit, strict=True)
     ]
 
 

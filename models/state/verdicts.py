@@ -1,8 +1,7 @@
 """Verdicts of hunts in a table of their own, where the database itself refuses what is unproven."""
 
-from sqlalchemy import delete, exc
+from sqlalchemy import delete
 
-from huntonce.models.errors import StateError
 from huntonce.models.hunt import HuntRun
 from huntonce.models.state.tables import HUNT_VERDICT
 from huntonce.models.state.work import Work
@@ -19,19 +18,13 @@ def keep_verdict(work: Work, run: HuntRun) -> None:
     power = run.power
     connection = work.write()
     connection.execute(delete(HUNT_VERDICT).where(HUNT_VERDICT.c.hunt == run.id))
-    try:
-        connection.execute(
-            HUNT_VERDICT.insert().values(
-                hunt=run.id,
-                verdict=run.verdict.value,
-                executed=sum(check.executed for check in run.checks),
-                power=power.value if power is not None else 0.0,
-                floor=run.floor,
-                dark=sum(g.required and not g.value for g in power.groups) if power else 1,
-            )
+    connection.execute(
+        HUNT_VERDICT.insert().values(
+            hunt=run.id,
+            verdict=run.verdict.value,
+            executed=sum(check.executed for check in run.checks),
+            power=power.value if power is not None else 0.0,
+            floor=run.floor,
+            dark=sum(g.required and not g.value for g in power.groups) if power else 1,
         )
-    except exc.IntegrityError as error:
-        raise StateError(
-            f"{run.id}: the store refuses the verdict {run.verdict.value}",
-            hint="ruled_out needs an executed check and a power at the floor",
-        ) from error
+    )
