@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +26,7 @@ from huntonce.models.query import (
     COUNT_SCHEMA,
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
+    TIME,
     FieldWant,
     Revision,
     SearchResult,
@@ -34,13 +35,12 @@ from huntonce.models.query import (
 )
 from huntonce.models.windows import Window
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 MAX_FILES = 20_000
 MAX_BYTES = 512 * 1024**2
 """What the memory may take on disk; the answers used longest ago go first."""
 _FORMAT = 1
+_ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+_EXTENT = pa.schema([("start", TIME), ("end", TIME)])
 _SUFFIX = ".arrow"
 
 
@@ -118,11 +118,20 @@ class RememberingSiem(Siem):
 
     @override
     def extent(self) -> Window | None:
-        return self._siem.extent()
+        def ask() -> pa.Table:
+            found = self._siem.extent()
+            ends = [] if found is None else [{"start": found.start, "end": found.end}]
+            return pa.Table.from_pylist(ends, _EXTENT)
+
+        ends = self._by_content(("extent",), _ALL_TIME, ask).to_pylist()
+        return Window(ends[0]["start"], ends[0]["end"]) if ends else None
 
     @override
     def hosts(self) -> frozenset[str]:
-        return self._siem.hosts()
+        def ask() -> pa.Table:
+            return pa.table({"host": pa.array(sorted(self._siem.hosts()), pa.string())})
+
+        return frozenset(self._by_content(("hosts",), _ALL_TIME, ask).column("host").to_pylist())
 
     @override
     def search(self, query: SigmaSearch, window: Window) -> SearchResult:
@@ -174,17 +183,7 @@ class RememberingSiem(Siem):
 
     @override
     def lags(self, window: Window) -> pa.Table:
-        revisions = self._siem.revisions(window)
-        if not revisions:
-            return self._siem.lags(window)
-        key = self._key(("lags", str(window)), *(r.mark for r in revisions))
-        known = self._memory.get(key)
-        if known is not None:
-            return known
-        table = self._siem.lags(window)
-        if self._siem.revisions(window) == revisions:
-            self._memory.put(key, table)
-        return table
+        return self._by_content(("lags", str(window)), window, lambda: self._siem.lags(window))
 
     # ------------------------------------------------------------ inside
 
@@ -193,6 +192,22 @@ class RememberingSiem(Siem):
 
     def _key(self, *parts: object) -> str:
         return digest(_FORMAT, self._siem.name, *parts)[:40]
+
+    def _by_content(
+        self, key: tuple[object, ...], window: Window, ask: Callable[[], pa.Table]
+    ) -> pa.Table:
+        """An answer that is kept as long as nothing in a window changes."""
+        revisions = self._siem.revisions(window)
+        if not revisions:
+            return ask()
+        name = self._key(key, *((str(r.span), r.mark) for r in revisions))
+        known = self._memory.get(name)
+        if known is not None:
+            return known
+        table = ask()
+        if self._siem.revisions(window) == revisions:
+            self._memory.put(name, table)
+        return table
 
     def _answer(self, asked: _Asked, window: Window) -> pa.Table:
         """The answer over a window: whole spans as remembered, what they do not fit to anew."""
