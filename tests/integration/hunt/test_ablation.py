@@ -211,7 +211,15 @@ def test_an_hour_of_one_host_is_bridged_and_days_are_not() -> None:
     assert paused.faults() == set()
     assert {(g.gap_kind, g.hosts) for g in stopped.gaps} == {(GapKind.PARTIAL_POPULATION, (host,))}
     assert any("sent it until" in g.reason for g in stopped.gaps)
-    assert stopped.sight.power.value < paused.sight.power.value == 1
+    assert live_hours(stopped, host) < live_hours(paused, host) == paused.sight.window.hours
+    assert stopped.sight.power.value <= paused.sight.power.value == 1
+
+
+def live_hours(seen: Seen, host: str) -> int:
+    (found,) = (
+        p for p in seen.sight.probes if (p.atom_id, p.host) == ("security/4688-child", host)
+    )
+    return found.hours.bit_count()
 
 
 def time_of(event: Event) -> object:
