@@ -125,8 +125,9 @@ class Home:
 
     def _lake(self) -> "Siem":
         from huntonce.connectors.siem.lake.lake import Lake
+        from huntonce.connectors.siem.remembering import RememberingSiem
 
-        return Lake(self.lake_path)
+        return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""

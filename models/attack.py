@@ -85,6 +85,11 @@ class Catalogue:
         return tuple(t for t in self.techniques.values() if t.state is TechniqueState.ACTIVE)
 
     @cached_property
+    def components(self) -> dict[str, str]:
+        """Data component id ("DC0032") to its name."""
+        return {row[0]: row[1] for row in self._document["components"]}
+
+    @cached_property
     def analytics(self) -> dict[str, tuple[Analytic, ...]]:
         """Technique id to the analytics that detect it."""
         return _analytics(self._document)

@@ -26,7 +26,15 @@ from huntonce.models.intake import (
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
-from huntonce.models.query import FieldWant, SearchResult, SiemCapabilities, SigmaSearch
+from huntonce.models.query import (
+    LAG_SCHEMA,
+    FieldWant,
+    Revision,
+    SearchResult,
+    SiemCapabilities,
+    SigmaSearch,
+    count_by_hour,
+)
 from huntonce.models.transition import Transition
 from huntonce.models.windows import Window
 
@@ -109,6 +117,27 @@ class Siem(Protocol):
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         """Uid to the original event as JSON text, for those still held."""
         ...
+
+    # What follows a connector may do better; whoever inherits from this class need not.
+
+    def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
+        """Events that a Sigma detection matches, counted: ``COUNT_SCHEMA``. Errors as ``search``.
+
+        This way fetches the events; a connector that can count does it there.
+        """
+        return count_by_hour(self.search(query, window))
+
+    def lags(self, window: Window) -> pa.Table:  # noqa: ARG002 - for those that know
+        """How late events were taken in: ``LAG_SCHEMA``; empty where nothing says so."""
+        return LAG_SCHEMA.empty_table()
+
+    def revisions(self, window: Window) -> Sequence[Revision]:  # noqa: ARG002 - as above
+        """Spans that cover all that is held in a window, each named by its content.
+
+        What a mark stands for never changes, so answers may be kept by it. Empty: content has no
+        names here, and nothing may be kept.
+        """
+        return ()
 
 
 # ---------------------------------------------------------------- outcomes
