@@ -31,6 +31,8 @@ MAX_ROW = 4 * 1024**2
 
 MAX_COLUMNS = 2_000
 _MOST_RETRIES = 500
+_MOST_LINES = 20_000
+_MOST_FAULTS = 100_000
 _BLOCK = 1024**2
 _DELIMITERS = ",;\t|"
 _LONGEST_NAME = 200
@@ -112,7 +114,7 @@ def _day_first(layout: Layout, names: list[str], rows: list[list[str]]) -> bool 
 def _rows(
     lines: "_Lines", delimiter: str, width: int, fault: Fault
 ) -> Iterator[tuple[int, list[str]]]:
-    retries = 0
+    retries = faults = 0
     while (first := lines.next()) is not None:
         number, text = first
         if not text.strip():
@@ -120,7 +122,9 @@ def _rows(
         held = [text]
         closed = _closed(text)
         size = len(text)
-        while not closed and size <= MAX_ROW and retries < _MOST_RETRIES:
+        while (
+            not closed and size <= MAX_ROW and retries < _MOST_RETRIES and len(held) < _MOST_LINES
+        ):
             more = lines.next()
             if more is None:
                 break
@@ -138,6 +142,10 @@ def _rows(
         hint = "give encoding in a mapping, such as cp1252" if "encoding" in reason else ""
         payload = text[:_BLOCK].encode(errors="replace")
         fault(f"row at line {number}", reason, hint, payload)
+        faults += 1
+        if faults >= _MOST_FAULTS:
+            fault(f"after line {number}", "too many rows are wrong: the rest was not read", "", b"")
+            return
 
 
 def _wrong(cells: list[str] | None, width: int) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -71,7 +72,7 @@ class Distinct:
 
 
 @dataclass(slots=True)
-class _Numbers:
+class _Numbers(ABC):
     """The numbers in a field, of an event that several rules hit once."""
 
     counts: Counter[tuple[str, float]] = field(default_factory=Counter)
@@ -93,11 +94,13 @@ class _Numbers:
                 del self.counts[hit.uid, found]
                 self._leave(found)
 
+    @abstractmethod
     def _take(self, found: float) -> None:
-        raise NotImplementedError
+        """A number came in."""
 
+    @abstractmethod
     def _leave(self, found: float) -> None:
-        raise NotImplementedError
+        """A number went."""
 
 
 @dataclass(slots=True, kw_only=True)
