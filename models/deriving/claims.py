@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from huntonce.models.attack import Catalogue, Outcome, Resolution
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import Outcome, Resolution
 from huntonce.models.deriving.graph import Feeds, IntelGraph
 from huntonce.models.deriving.text import (
     confidence,

@@ -9,7 +9,8 @@ that is still current, with the same meaning, does not make a verdict stale.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from huntonce.models.attack import Catalogue, Resolution
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import Resolution
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.intel import SourceRef
 from huntonce.models.ledger import add_hunted, hunted_windows
