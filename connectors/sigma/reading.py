@@ -87,6 +87,9 @@ def _correlation(document: Mapping[str, Any], source: str) -> Document:
         raise DomainError("correlation conditions with and, or, not are not supported")
     if not rule.rules:
         raise DomainError("it names no rules")
+    every = condition.op.name == "GTE" and condition.count == len(rule.rules)
+    if kind == "temporal_ordered" and not every:
+        raise DomainError("temporal_ordered with a condition other than all of its rules")
     counted = condition.fieldref or []
     return {
         "kind": "correlation",
