@@ -13,6 +13,7 @@ from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.sweep import state
 from huntonce.connectors.siem.sweep.bysearch import sweep_by_search
 from huntonce.connectors.sigma.packcache import load_pack
+from huntonce.models.errors import TransientError
 from huntonce.models.windows import Window
 from tests.support.sweeping import (
     START,
@@ -56,6 +57,38 @@ def test_new_events_are_searched_alone_and_their_hits_added(site: Site) -> None:
 
     assert report.scanned == 2
     assert records(report) == {"Rule 1": [1, 2]}
+
+
+def test_hits_of_a_file_that_is_gone_are_not_those_of_the_next_one(site: Site) -> None:
+    site.write("one.yml", rule(1, WHOAMI))
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+    site.sweep()
+    for path in site.lake.rglob("*.parquet"):
+        if "sweep" not in path.parts:
+            path.unlink()
+    site.load(process(2, r"C:\cmd.exe", "cmd"))
+
+    report = site.sweep()
+
+    assert (report.events, records(report)) == (1, {})
+
+
+@pytest.mark.parametrize("content", [None, b"not Parquet"])
+def test_kept_hits_that_are_damaged_are_searched_for_again(
+    site: Site, content: bytes | None
+) -> None:
+    site.write("one.yml", rule(1, WHOAMI))
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+    site.sweep()
+    (kept,) = (site.lake / "sweep" / "hits").glob("*.parquet")
+    kept.unlink()
+    if content is not None:
+        kept.write_bytes(content)
+
+    with pytest.raises(TransientError, match="forgotten"):
+        site.sweep()
+
+    assert records(site.sweep()) == {"Rule 1": [1]}
 
 
 def test_a_new_rule_is_run_over_what_the_others_have_seen(site: Site) -> None:
