@@ -160,11 +160,14 @@ def _hit(hits: "RuleHits") -> dict[str, Any]:
 
 def _show(console: Console, report: "SweepReport", *, every: bool) -> None:
     total = sum(hits.count for hits in report.hits)
+    over = ""
+    if report.events is not None:
+        over = f" over {report.events} events ({report.scanned} of them new to some rule)"
     console.print(
-        f"{report.evaluated} rules over {report.events} events ({report.scanned} of them new to "
-        f"some rule): {len(report.hits)} rules hit {total} times, in {report.seconds:.1f} s"
+        f"{report.evaluated} rules{over}: {len(report.hits)} rules hit {total} times, "
+        f"in {report.seconds:.1f} s"
     )
-    if not report.events:
+    if report.events == 0:
         console.print("The lake holds no events in that window. Load logs: huntonce lake load ...")
     shown = report.hits if every else report.hits[:_SHOWN_HITS]
     if shown:
