@@ -27,10 +27,12 @@ _GRAVE = frozenset({"critical", "high"})
 def show_sweep(console: Console, report: "SweepReport", *, every: bool) -> None:
     """The answer of a sweep, gravest first."""
     total = sum(hits.count for hits in report.hits)
-    if report.events:
+    if report.events is None:
+        over = "what the SIEM holds"
+    elif report.events:
         over = f"{report.events} events ({_news(report)})"
     else:
-        over = "no events of the lake" if not report.hits else "what the SIEM holds"
+        over = "no events of the lake (load logs: huntonce lake load ...)"
     console.print(
         f"{report.evaluated} rules over {over} in {report.seconds:.1f} s: "
         f"{len(report.hits)} rules hit, {total} times"

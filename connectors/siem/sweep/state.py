@@ -2,7 +2,8 @@
 
 ``root/sweep/v1.db`` (SQLite) names the files of hits that count; those are Parquet files in
 ``root/sweep/hits``, written whole and renamed before the database names them. A sweep that is
-killed leaves at most a file that nothing names; the next one deletes it.
+killed leaves at most a file that nothing names; the next one deletes it. Where kept hits are gone
+or damaged, all that was searched is forgotten: the next sweep searches it again.
 """
 
 import hashlib
@@ -34,7 +35,8 @@ _MOST_PLANS = 4_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS layouts (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS files (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
+    -- Never used twice: kept hits name their file by it, also after that is gone.
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
     last INTEGER NOT NULL, ordered INTEGER NOT NULL, runs TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS rulesets (
@@ -220,8 +222,18 @@ class SweepState:
         return name
 
     def _read(self, name: str) -> pa.Table:
-        with pq.ParquetFile(self._hits / name) as file:
-            table = file.read()
+        try:
+            with pq.ParquetFile(self._hits / name) as file:
+                table = file.read()
+        except (pa.ArrowException, OSError) as error:
+            with self._database:
+                self._database.execute("DELETE FROM done")
+                self._database.execute("DELETE FROM hits")
+            raise TransientError(
+                f"hits that were kept cannot be read ({name}: {error}): they are forgotten",
+                connector="lake",
+                hint="repeat: the sweep then searches everything again",
+            ) from error
         columns = []
         for at, field in enumerate(SCHEMA):
             column = table.column(at)
