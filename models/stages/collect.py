@@ -1,6 +1,6 @@
 """Collect: take intel in, every good object once, every bad one set aside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -141,6 +141,15 @@ def failure_of(error: ConnectorError) -> FeedFailure:
     return FeedFailure(
         error=str(error), hint=error.hint, fault=Fault.QUERY if ours else Fault.SERVER
     )
+
+
+def failures_of(pulled: Iterable[Collected]) -> list[dict[str, str]]:
+    """The sources that could not be read (to the end), with whose fault it is, for an answer."""
+    failed = [(one.feed, failure_of(one.error)) for one in pulled if one.error is not None]
+    return [
+        {"feed": feed, "error": f.error, "hint": f.hint, "fault": f.fault.value}
+        for feed, f in failed
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,15 +47,16 @@ class SettledSweep:
 def power_of(works: Sequence[Work], population: Sequence[str], window: Window) -> Power:
     """How far the sweep could see: the mean over the indicators that were to be looked for.
 
-    Of each: the share of the hosts that send what could show it, times the share of its places
-    (log sources) that could be looked in; 0 where its search failed. That events arrived at all is
+    Of each: the share of the hosts that send at least one kind of event that could show it (as one
+    atom of an evidence group is enough); 0 where its search failed. That events arrived at all is
     known for the window as a whole, not hour by hour.
     """
     shares = [_share(work, len(population)) for work in works]
     value = sum(shares) / len(shares) if shares else 0.0
     seen = {host for work in works for host in work.seen} & set(population)
     blind = sum(not share for share in shares)
-    words = f"{len(works)} indicators, each could be seen on {value:.0%} of the hosts on average"
+    of = "1 indicator, which" if len(works) == 1 else f"{len(works)} indicators, each of which"
+    words = f"{of} could be seen on {value:.0%} of the hosts{' on average' if works[1:] else ''}"
     if blind:
         words += f"; {blind} of them could not be looked for at all"
     return Power(
@@ -71,10 +72,9 @@ def power_of(works: Sequence[Work], population: Sequence[str], window: Window) -
 
 
 def _share(work: Work, population: int) -> float:
-    places = len(work.looked) + len(work.blind)
-    if work.failed or not population or not places:
+    if work.failed or not work.looked or not population:
         return 0.0
-    return len(work.seen) / population * len(work.looked) / places
+    return len(work.seen) / population
 
 
 def settle_sweep(

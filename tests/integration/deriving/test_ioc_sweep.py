@@ -345,13 +345,13 @@ def test_intrusions_on_other_hosts_are_cases_of_their_own(tmp_path: Path) -> Non
 
 
 def test_a_miss_is_on_record_and_rules_out_only_where_it_could_be_seen(swept: Sweep) -> None:
-    events = [asked("PC1", "fine.org"), asked("PC2", "fine.org")]
+    events = [asked(host, "fine.org") for host in ("PC1", "PC2", "SRV1")]
 
     seen = swept(events, indicator("domain", "[domain-name:value = 'evil.org']"))
     blind = swept(events, indicator("line", "[process:command_line = 'evil -x']"))
 
     assert seen.run is not None
-    assert seen.run.verdict is Verdict.RULED_OUT
+    assert seen.run.verdict is Verdict.RULED_OUT, seen.run.why
     assert any(line.startswith("miss: ") for line in seen.run.outcomes)
     assert blind.run is not None
     assert blind.run.verdict is not Verdict.RULED_OUT
