@@ -29,9 +29,11 @@ def ioc(
 ) -> None:
     """Look for every stored indicator: hit, miss, could not look, not matchable or left out.
 
-    Sigma rules that others sent as indicators are run as they are.
+    Evil becomes a case for incident response, as from any hunt. Sigma rules that others sent as
+    indicators are run as they are.
     """
     from huntonce.cli.commands.hunting import window_of
+    from huntonce.models.stages.dispatch import dispatch
     from huntonce.models.stages.ioc import sweep
     from huntonce.models.stages.received import indicators_for
 
@@ -40,6 +42,7 @@ def ioc(
         window = window_of(kit, since, until)
         only = indicators_for(kit, _technique(kit, about)) if about else None
         swept = sweep(kit, languages(), opened.warninglists, window, only=only)
+        dispatch(kit)
         output.answer(_view(swept), lambda console: _show(console, swept))
 
 
@@ -78,11 +81,17 @@ def languages() -> "Languages":
 def _view(swept: "Swept") -> dict[str, Any]:
     from huntonce.cli import views
 
+    run = swept.run
     return {
+        "id": run.id if run else "",
         "window": [swept.window.start.isoformat(), swept.window.end.isoformat()],
+        "verdict": run.verdict.value if run and run.verdict else None,
+        "why": run.why if run else "no indicator can be looked for",
+        "power": views.power(run.power if run else None),
         "counts": swept.counts(),
         "indicators": [_result(one) for one in swept.results],
         "findings": [views.finding(finding) for finding in swept.findings],
+        "cases": [views.case(case) for case in swept.cases],
         "queries": [views.check(check) for check in swept.checks],
     }
 
@@ -132,6 +141,11 @@ def _show(console: Console, swept: "Swept") -> None:
                 f" {finding.score:.2f}  {clean(finding.title, 200)}",
             )
         )
+    for case in swept.cases:
+        console.print(Text.assemble((f"{case.id} ", "bold"), clean(case.title, 200)))
+    if swept.run is not None and swept.run.verdict is not None:
+        verdict = swept.run.verdict.value.replace("_", " ")
+        console.print(Text(f"\n{swept.run.id}: {verdict}: {clean(swept.run.why, 400)}"))
     for status in (Status.MISS, Status.COULD_NOT_LOOK, Status.NOT_MATCHABLE, Status.LEFT_OUT):
         _show_status(console, status.value, [r for r in swept.results if r.status is status])
 

@@ -14,7 +14,6 @@ from huntonce.models.feedback.leaks import PRIVATE_NETWORKS, Leaks, leaks
 from huntonce.models.feedback.mask import Mask, has_pseudonym
 from huntonce.models.feedback.scoping import scoped
 from huntonce.models.feedback.sharing import SharingRules, granted, plan_publications
-from huntonce.models.feedback.stixtext import effective_tlp
 from huntonce.models.feedback.versions import revoked, stix_time, versioned
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "Stance",
     "Style",
     "TechniqueRef",
-    "effective_tlp",
     "granted",
     "has_pseudonym",
     "leaks",

@@ -8,13 +8,12 @@ loosens a marking, of an object of ours.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from huntonce.models.feedback.derived import derived_levels
 from huntonce.models.feedback.leaks import Leaks
 from huntonce.models.feedback.stixtext import (
     Stix,
-    effective_tlp,
     leaves,
     markings,
     read_object,
@@ -26,7 +25,15 @@ from huntonce.models.feedback.stixtext import (
 from huntonce.models.feedback.versions import moved_on
 from huntonce.models.ids import stix_id
 from huntonce.models.publication import Publication, PublicationState
-from huntonce.models.tlp import MARKINGS, Tlp, marking_definition, tightest
+from huntonce.models.tlp import (
+    MARKINGS,
+    Levels,
+    Tlp,
+    effective_tlp,
+    marking_definition,
+    marking_levels,
+    tightest,
+)
 
 _DROPPABLE = ("object_refs", "observed_data_refs", "where_sighted_refs")
 _REQUIRED_LISTS = {"report", "note", "opinion", "grouping"}
@@ -46,10 +53,10 @@ class SharingRules:
         levels: TLP of objects that are named but not sent (the source intel), by id; objects
             that are not in here are taken to be public (MITRE's attack-patterns).
         default_tlp: What an unmarked object counts as.
+        markings: The markings that are known; those that are to leave are read besides.
         own_name: Our identity's name, which may be named in the identity.
         own_identities: STIX ids of the identities that are ours.
         grants: Markings that a named person approved for objects of ours there, by id.
-        markings: TLP levels by marking id.
     """
 
     destination: str
@@ -57,10 +64,10 @@ class SharingRules:
     leaks: Leaks = field(default_factory=Leaks)
     levels: Mapping[str, Tlp] = field(default_factory=dict)
     default_tlp: Tlp = Tlp.AMBER
+    markings: Levels = field(default_factory=lambda: MARKINGS)
     own_name: str = ""
     own_identities: frozenset[str] = frozenset()
     grants: Mapping[str, Tlp] = field(default_factory=dict)
-    markings: Mapping[str, Tlp] = field(default_factory=lambda: dict(MARKINGS))
 
 
 def plan_publications(
@@ -75,6 +82,7 @@ def plan_publications(
         DomainError: A body is not a STIX object.
     """
     given = [read_object(body) for body in bodies]
+    rules = replace(rules, markings={**marking_levels(given), **rules.markings})
     contents = _granted(given, rules)
     texts_of = {
         str(new["id"]): body
@@ -132,12 +140,12 @@ def _granted(contents: Sequence[Stix], rules: SharingRules) -> list[Stix]:
 def _remarked(content: Stix, level: Tlp | None, rules: SharingRules) -> Stix:
     if level is None:
         return content
-    others = [ref for ref in markings(content) if ref not in rules.markings]
+    others = [ref for ref in markings(content) if rules.markings.get(ref) is None]
     parts = content.get("granular_markings")
     kept = [
         one
         for one in (parts if isinstance(parts, list) else ())
-        if isinstance(one, dict) and one.get("marking_ref") not in rules.markings
+        if isinstance(one, dict) and rules.markings.get(str(one.get("marking_ref"))) is None
     ]
     new = {**content, "object_marking_refs": [*others, level.marking_id]}
     if "modified" in content:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from huntonce.models.errors import DomainError
-from huntonce.models.tlp import MARKINGS, Tlp, tightest
 
 Stix = dict[str, object]
 _MARKS = ("object_marking_refs", "granular_markings")
@@ -37,25 +36,6 @@ def read_object(body: str) -> Stix:
 def write_object(content: Mapping[str, object]) -> str:
     """The JSON text of a STIX object."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-
-
-def effective_tlp(
-    content: Mapping[str, object], default: Tlp, markings: Mapping[str, Tlp] = MARKINGS
-) -> Tlp:
-    """The tightest of an object's TLP markings, those of single properties included.
-
-    An object that has none as a whole counts as ``default``, even where a property is marked.
-    """
-    refs, granular = content.get("object_marking_refs"), content.get("granular_markings")
-    whole = [markings[ref] for ref in texts(refs) if ref in markings]
-    parts = [
-        markings[ref]
-        for marking in (granular if isinstance(granular, list) else ())
-        if isinstance(marking, dict)
-        for ref in texts([marking.get("marking_ref")])
-        if ref in markings
-    ]
-    return tightest([tightest(whole, default), *parts], default)
 
 
 def refs(content: Mapping[str, object]) -> Iterator[tuple[str, str]]:
