@@ -1,10 +1,9 @@
 """An estate that publishes to a real TAXII server, for senders that do not survive.
 
-``python -m tests.integration.sharing.estate HOME COLLECTION WORK POINT`` does a piece of work
-(publish, retract or negative) in a home, and kills itself at a point.
+``main``, in a process of its own, does a piece of work (publish, retract or negative) in a home,
+and kills that process at a point.
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -114,7 +113,3 @@ def main(home: Path, collection: str, work: str, point: str) -> None:
     POINTS[point](work)
     kit, _ = open_estate(home)
     do(kit, work, collection)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

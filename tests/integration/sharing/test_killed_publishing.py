@@ -1,9 +1,8 @@
 """Publishing, retracting and negative knowledge, killed anywhere: no duplicate, no loss."""
 
+import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,28 +13,25 @@ from huntonce.connectors.intel.taxii_server import CollectionSpec, TaxiiServer, 
 from huntonce.models.outbox import MessageState
 from huntonce.models.publication import PublicationState
 from huntonce.models.stages.dispatch import STALE_AFTER
-from tests.integration.sharing.estate import POINTS, do, open_estate, prepare
+from tests.integration.sharing.estate import POINTS, do, main, open_estate, prepare
 from tests.integration.sharing.login import COLLECTION, PASSWORD, USER
 from tests.integration.sharing.organisations import assert_sound, objects_at
 
-ROOT = Path(__file__).parents[3]
 LATER = timedelta(seconds=STALE_AFTER + 60)
 WORKS = ("publish", "retract", "negative")
+# Processes that are forked off one that has only imported: no state of the test, no long start.
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload([main.__module__])
 
 pytestmark = pytest.mark.integration
 
 
 def kill_at(point: str, home: Path, collection: str, work: str) -> None:
     """The work in a process of its own, which dies at a point."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.sharing.estate", home, collection, work, point],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = FRESH.Process(target=main, args=(home, collection, work, point))
+    done.start()
+    done.join(120)
+    assert done.exitcode == -signal.SIGKILL, f"ended with {done.exitcode}, not at the point"
 
 
 def outcome(home: Path, collection: str) -> dict[str, Any]:

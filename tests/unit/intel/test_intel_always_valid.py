@@ -216,7 +216,7 @@ def test_a_case_written_twice_is_the_same_bytes_and_each_object_once(intel: Case
 
 
 @few
-@given(words, words, times, st.floats(0, 1), st.floats(0, 1), tlps)
+@given(words, words, times, st.floats(0, 1, exclude_min=True), st.floats(0, 1), tlps)
 def test_negative_knowledge_is_valid_or_nothing(
     statement: str, blind: str, at: datetime, power: float, floor: float, tlp: Tlp
 ) -> None:
