@@ -131,23 +131,6 @@ def test_a_file_that_is_gone_when_it_is_read_is_told_and_the_rest_is_run(
     assert "No such file" in reason
 
 
-def test_an_order_of_some_of_its_rules_is_refused_and_not_run_as_all(folder: Path) -> None:
-    text = """
-title: Some of three
-correlation:
-  type: temporal_ordered
-  rules: [a, b, c]
-  timespan: 5m
-  condition: {gte: 2}
-"""
-    (folder / "correlation.yml").write_text(text)
-
-    pack = load_pack([folder])
-
-    assert pack.correlations == ()
-    assert ["other than all" in found.reason for found in pack.unsupported] == [True]
-
-
 def test_placeholders_are_part_of_what_is_cached(folder: Path, tmp_path: Path) -> None:
     text = RULE.format(number=3, title="P").replace("EventID: 3", "User|expand: '%x%'")
     (folder / "3.yml").write_text(text)
