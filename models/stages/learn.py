@@ -23,7 +23,7 @@ from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.dispatch import STALE_AFTER, enqueue
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import PROPOSAL_LIFE, propose
+from huntonce.models.stages.leaving import propose
 from huntonce.models.tlp import Tlp
 from huntonce.models.windows import Window
 
@@ -154,7 +154,7 @@ def _keep(kit: Kit, planned: Iterable[Publication], subject: str) -> list[Public
             for p in planned
         ]
         leaving = [p for p in stored if p.state is PublicationState.PLANNED]
-        if leaving and kit.policy.approvals.get("publish", "ask") == "auto":
+        if leaving and not kit.policy.rule("publish").asks(len(leaving), outside=True):
             stored = [_approved(unit, p, kit.actor) if p in leaving else p for p in stored]
             _put(unit, [p for p in stored if p.state is PublicationState.APPROVED], now=now)
         elif leaving:
@@ -170,7 +170,7 @@ def _keep(kit: Kit, planned: Iterable[Publication], subject: str) -> list[Public
                     target=destination,
                     summary=f"publish {len(leaving)} objects of {subject} to {destination}",
                     evidence=key_of(leaving),
-                    expires_at=now + PROPOSAL_LIFE,
+                    expires_at=now + kit.policy.proposal_life,
                 ),
                 why=f"{subject} is closed",
                 now=now,

@@ -3,6 +3,7 @@
 Killed before the commit, nothing of it exists; after it, everything does, and the outbox sends.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -228,6 +229,7 @@ def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime)
             change="open_ticket",
             summary=f"ticket for {stored.id}: {stored.reason}",
             now=now,
+            size=len(stored.hosts),
         )
     return stored
 
@@ -277,6 +279,7 @@ def _keep_detection(
         change="deploy",
         summary=f"deploy {stored.id} {stored.title} to {kit.rules.name}",
         now=now,
+        size=stored.certificate.interval[1] if stored.certificate else math.inf,
     )
     return stored
 
@@ -327,4 +330,5 @@ def _hand_over(unit: UnitOfWork, kit: Kit, case: Case, now: datetime) -> None:
         change="open_case",
         summary=f"open {case.id}: {case.title}",
         now=now,
+        size=len(case.hosts),
     )
