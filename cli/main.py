@@ -65,6 +65,7 @@ app.command("decide")(approvals.decide)
 app.command("report")(programme.report)
 app.command("loop")(serving.loop)
 app.command("serve")(serving.serve)
+app.command("register")(serving.register)
 
 
 def run() -> None:

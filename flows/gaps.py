@@ -48,6 +48,8 @@ def verify_and_tell(kit: Kit) -> Verified:
         )
     for gap in verified.closed:
         announce("gap.closed", gap.id, source=gap.source)
+    for waited in verified.requeued:
+        announce("hypothesis.ready", waited, siem=kit.siem.name)
     return verified
 
 

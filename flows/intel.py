@@ -14,9 +14,9 @@ from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.intel import AddCounts
 from huntonce.models.ports import IntelSource
 from huntonce.models.stages.collect import Collected, collect, failure_of
-from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
+from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.operate import default_window
+from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
 
 HomePath = Annotated[
     str | None, Field(description="Folder of the home; empty: HUNTONCE_HOME, else .huntonce.")
@@ -108,17 +108,38 @@ def pull_intel(
 
 
 @flow(name="plan-hunts")
-def plan_hunts(home: HomePath = None) -> dict[str, Any]:
-    """Derive hypotheses from the stored intel and say which the ledger wants hunted."""
+def plan_hunts(
+    siem: Annotated[str, Field(description="SIEM that hunts would look in.")] = "lake",
+    most: Annotated[
+        int, Field(ge=0, le=1000, description="Most hunts to ask for now, by priority.")
+    ] = 50,
+    home: HomePath = None,
+) -> dict[str, Any]:
+    """Derive hypotheses from the stored intel and ask for the hunts that the ledger wants.
+
+    Each is asked for by an event (huntonce.hypothesis.ready), which starts the hunt deployment.
+    """
     with open_home(home) as opened:
-        kit = opened.kit()
+        kit = opened.kit(siem)
+        abandon_dead(kit)
         made = derive(opaque(kit))
         window = default_window(kit) if kit.siem.extent() else None
-        due = []
-        for hypothesis in made.hypotheses:
-            if window is None or hypothesis.state.value != "ready":
+        due: list[str] = []
+        waiting = 0
+        for hypothesis in made.hypotheses if window else ():
+            answer = to_hunt(kit, hypothesis, window) if window else None
+            if answer is None or not answer.windows:
                 continue
-            if ledger(kit, hypothesis, window).windows:
-                due.append(hypothesis.id)
-                announce("hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id)
-    return {"hypotheses": len(made.hypotheses), "new": list(made.new), "due": due}
+            if len(due) >= most:
+                waiting += 1
+                continue
+            due.append(hypothesis.id)
+            announce(
+                "hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id, siem=siem
+            )
+    return {
+        "hypotheses": len(made.hypotheses),
+        "new": list(made.new),
+        "due": due,
+        "left_for_later": waiting,
+    }

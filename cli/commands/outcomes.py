@@ -159,6 +159,7 @@ def close_case(
 ) -> None:
     """Close a case at the built-in desk; what was learned becomes new intel."""
     from huntonce.cli import views
+    from huntonce.flows.signals import signal
     from huntonce.models.stages.close import close, sync_cases
     from huntonce.models.stages.learn import plan_case
 
@@ -167,6 +168,7 @@ def close_case(
         close(kit, case_id.upper(), determination, note)
         closed = sync_cases(kit)
         planned = [p for c in closed for p in plan_case(kit, c, opened.outlets())]
+        signal(opened, "case.closed", case_id.upper(), determination=determination.value)
         with opened.store.unit() as unit:
             case = unit.cases.get(case_id.upper())
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from huntonce.models.case import Case, CaseState
 from huntonce.models.detection import Deployment, Detection, DetectionState
+from huntonce.models.errors import StateError
 from huntonce.models.finding import Finding
 from huntonce.models.gap import OPEN, Gap, GapState
 from huntonce.models.hunt import HuntRun, HuntState
@@ -99,9 +100,19 @@ def _claim(
 
 
 def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> Settled:
-    """Store findings, gaps, detections, cases and the verdict, and write what leaves down."""
+    """Store findings, gaps, detections, cases and the verdict, and write what leaves down.
+
+    Raises:
+        StateError: The run was given up meanwhile; another may have hunted in its place.
+    """
     now = kit.clock()
     with kit.open_unit() as unit:
+        held = unit.hunts.get(run.id)
+        if held is not None and held.state is HuntState.ABANDONED:
+            raise StateError(
+                f"{run.id} was given up before it ended: nothing of it is recorded",
+                hint="its hypothesis waits to be hunted again",
+            )
         findings = tuple(
             _keep_finding(unit, kit, finding, run) for finding in result.looked.findings
         )
