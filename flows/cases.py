@@ -83,20 +83,20 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 @flow(name="close-the-loop")
 def close_the_loop(
-    case: Annotated[
-        str, Field(description="A case to close at the built-in desk (CASE-1); empty: none.")
-    ] = "",
-    determination: Annotated[
-        Determination | None, Field(description="What IR concluded; needed with a case.")
-    ] = None,
-    note: Annotated[
-        str, Field(max_length=20_000, description="What IR learned, in words; with a case.")
-    ] = "",
+    case: Annotated[str, Field(max_length=40)] = "",
+    determination: Determination | None = None,
+    note: Annotated[str, Field(max_length=20_000)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Send what waits, take over cases that IR has closed, and plan what they taught us.
 
     Runs by itself when a hunt has concluded; by hand it also closes a case of the built-in desk.
+
+    Args:
+        case: A case to close at the built-in desk (CASE-1); empty: none.
+        determination: What IR concluded; needed with a case.
+        note: What IR learned, in words; goes with a case.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     if bool(case) != (determination is not None):
         raise DomainError("a case and a determination belong together", hint="give both or none")
@@ -111,7 +111,11 @@ def close_the_loop(
 
 @flow(name="publish-intel")
 def publish_intel(home: HomePath = None) -> dict[str, Any]:
-    """Send approved publications to their TAXII collections."""
+    """Send approved publications to their TAXII collections.
+
+    Args:
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         ended = publish(opened.kit(), opened.outlets())
     return {
@@ -123,23 +127,24 @@ def publish_intel(home: HomePath = None) -> dict[str, Any]:
 
 @flow(name="decide-proposal")
 def decide_proposal(
-    proposal: Annotated[str, Field(description="Id of the proposal, for example P-1.")],
-    decision: Annotated[Literal["approve", "reject"], Field(description="What you decide.")],
-    decided_by: Annotated[str, Field(min_length=1, max_length=100, description="Your name.")],
-    code: Annotated[
-        str,
-        Field(
-            max_length=64,
-            description="Where approvers are set up: your code for this decision, made with "
-            "huntonce decide ID approve|reject --by NAME --code-only. Never your token.",
-        ),
-    ] = "",
+    proposal: Annotated[str, Field(min_length=1, max_length=40)],
+    decision: Literal["approve", "reject"],
+    decided_by: Annotated[str, Field(min_length=1, max_length=100)],
+    code: Annotated[str, Field(max_length=64)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Approve or reject a change that waits for a person; what was approved is sent.
 
     Prefect without its paid edition knows no users: unless approvers are set up, the name is
     taken on trust.
+
+    Args:
+        proposal: Id of the proposal, for example P-1 (huntonce proposals lists them).
+        decision: What you decide.
+        decided_by: Your name.
+        code: Where approvers are set up, your code for this decision, made with: huntonce decide
+            P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit()

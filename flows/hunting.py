@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
@@ -192,28 +192,25 @@ def _tell_outcomes(settled: Settled) -> None:
 
 @flow(name="hunt", timeout_seconds=LONGEST.total_seconds())
 def hunt(
-    target: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=200,
-            description="Technique (T1053.005, or its name), hypothesis (H-1) or hunt.",
-        ),
-    ] = "T1053.005",
-    since: Annotated[datetime | None, Field(description="Start; None: all that is held.")] = None,
-    until: Annotated[datetime | None, Field(description="End; None: all that is held.")] = None,
-    siem: Annotated[str, Field(description="SIEM to look in.")] = "lake",
-    once: Annotated[
-        bool, Field(description="Obey the ledger: hunt only what nobody has looked at yet.")
-    ] = False,
-    dry_run: Annotated[
-        bool, Field(description="Query and show what is found; record and send nothing.")
-    ] = False,
+    target: Annotated[str, Field(min_length=1, max_length=200)] = "T1053.005",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    siem: SiemName = "lake",
+    once: bool = False,
+    dry_run: bool = False,
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Hunt for one behaviour now, and settle its outcomes: gaps, detections, cases.
 
-    Without "once" it looks again whatever the ledger says.
+    Args:
+        target: What to hunt for: a technique (T1053.005, or its name), a hypothesis (H-1) or the
+            name of a hunt.
+        since: Start of the window; None: from the first event held.
+        until: End of the window; None: to the last event held.
+        siem: Where to look: lake, or the name of a SIEM in huntonce.toml or of a block.
+        once: Obey the ledger and hunt only what nobody has looked at yet. Off, it looks again.
+        dry_run: Query and show what is found, but record and send nothing.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)

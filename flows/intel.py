@@ -18,9 +18,13 @@ from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
 
-HomePath = Annotated[
-    str | None, Field(description="Folder of the home; empty: HUNTONCE_HOME, else .huntonce.")
-]
+HomePath = str | None
+"""Folder of a home as a flow's parameter; None: HUNTONCE_HOME, else .huntonce.
+
+Prefect shows a parameter's description in its form from the docstring's Args only.
+"""
+SiemName = Annotated[str, Field(min_length=1, max_length=100)]
+"""Name of a SIEM as a flow's parameter."""
 
 
 @task(
@@ -84,12 +88,16 @@ def _failed(feed: str, error: ConnectorError) -> Collected:
 
 @flow(name="pull-intel")
 def pull_intel(
-    source: Annotated[str, Field(description="Name of one source; empty: all of them.")] = "",
+    source: Annotated[str, Field(max_length=200)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Pull intel from the configured TAXII sources, from where the last complete pull ended.
 
     All of them are read; where one could not be, the run fails after the rest.
+
+    Args:
+        source: Name of one source, in huntonce.toml or of a block; empty: all of them.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         sources = (opened.source(source),) if source else opened.sources()
@@ -109,15 +117,18 @@ def pull_intel(
 
 @flow(name="plan-hunts")
 def plan_hunts(
-    siem: Annotated[str, Field(description="SIEM that hunts would look in.")] = "lake",
-    most: Annotated[
-        int, Field(ge=0, le=1000, description="Most hunts to ask for now, by priority.")
-    ] = 50,
+    siem: SiemName = "lake",
+    most: Annotated[int, Field(ge=0, le=1000)] = 50,
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Derive hypotheses from the stored intel and ask for the hunts that the ledger wants.
 
     Each is asked for by an event (huntonce.hypothesis.ready), which starts the hunt deployment.
+
+    Args:
+        siem: SIEM that the hunts would look in.
+        most: Most hunts to ask for now, by priority; the rest is left for the next time.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.gaps import verify_and_tell
 from huntonce.flows.hunting import run_hunt, summary
-from huntonce.flows.intel import HomePath, derive, pull_all
+from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.progress import Progress
 from huntonce.flows.reporting import write_report
@@ -28,8 +28,13 @@ SHOWN = 4
 
 
 @flow(name="loop")
-def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report."""
+def loop(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report.
+
+    Args:
+        siem: SIEM to hunt in.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     told: list[Told] = []
     with open_home(home) as opened, overhearing(told.append):
         kit, outlets = opened.kit(siem), opened.outlets()
