@@ -11,6 +11,7 @@ from huntonce.models.feedback import CaseIntel, Mask
 from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
+from huntonce.models.visibility import MAX_LAG
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
@@ -30,6 +31,7 @@ class Policy:
         proposal_life: How long a proposal waits before it lapses.
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
+        max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
     """
 
     power_floor: float = 0.8
@@ -39,6 +41,7 @@ class Policy:
     proposal_life: timedelta = timedelta(days=3)
     gap_passes: int = 2
     rule_author: str = "Huntonce"
+    max_lag: timedelta = MAX_LAG
 
     def rule(self, change: str) -> Rule:
         """When a kind of change asks; one that nobody decided on asks always."""
