@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from huntonce.cli.commands import (
+    approvals,
     attack,
     demo,
     gaps,
@@ -62,11 +63,12 @@ app.command("visibility")(visibility.visibility)
 app.add_typer(outcomes.detections, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)
-app.command("proposals")(outcomes.proposals)
-app.command("decide")(outcomes.decide)
+app.command("proposals")(approvals.proposals)
+app.command("decide")(approvals.decide)
 app.command("report")(programme.report)
 app.command("loop")(serving.loop)
 app.command("serve")(serving.serve)
+app.command("register")(serving.register)
 
 
 def run() -> None:

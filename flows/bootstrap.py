@@ -4,7 +4,7 @@ Adapters are imported where they are opened: a command pays only for what it use
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from huntonce.flows.settings import (
     CollectionSettings,
+    DestinationSettings,
     Settings,
     TaxiiSettings,
     load_settings,
@@ -60,6 +61,8 @@ class Home:
     path: Path
     clock: "Clock" = now
     actor: str = "huntonce"
+    elsewhere: Callable[[str], Mapping[str, Any]] = lambda _section: {}
+    """Section of the settings to further connectors in it, by name (Prefect blocks)."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -112,6 +115,10 @@ class Home:
 
     def _inside(self, path: Path) -> Path:
         return path if path.is_absolute() else self.path / path
+
+    def siem_names(self) -> tuple[str, ...]:
+        """Names under which SIEMs are registered."""
+        return ("lake",)
 
     def siem(self, name: str = "lake") -> "Siem":
         """The SIEM registered under a name.
@@ -182,6 +189,16 @@ class Home:
             fresh.unlink()
         return bytes.fromhex(path.read_text().strip())
 
+    @cached_property
+    def intel(self) -> "Mapping[str, TaxiiSettings]":
+        """The intel sources by name; those of the settings win over those made elsewhere."""
+        return {**self.elsewhere("intel"), **self.settings.intel}
+
+    @cached_property
+    def publish(self) -> "Mapping[str, DestinationSettings]":
+        """The destinations by name; those of the settings win over those made elsewhere."""
+        return {**self.elsewhere("publish"), **self.settings.publish}
+
     def source(self, name: str) -> "IntelSource":
         """The intel source registered under a name.
 
@@ -190,9 +207,10 @@ class Home:
         """
         from huntonce.connectors.intel.taxii import TaxiiSource
 
-        part = self.settings.intel.get(name)
+        configured = self.intel
+        part = configured.get(name)
         if part is None:
-            known = ", ".join(sorted(self.settings.intel)) or "none is configured"
+            known = ", ".join(sorted(configured)) or "none is configured"
             raise ConfigError(f"no intel source named {name!r}", hint=f"known: {known}")
         return TaxiiSource(
             name=name,
@@ -242,7 +260,7 @@ class Home:
 
     def sources(self) -> "tuple[IntelSource, ...]":
         """Every configured source, by name."""
-        return tuple(self.source(name) for name in sorted(self.settings.intel))
+        return tuple(self.source(name) for name in sorted(self.intel))
 
     def outlets(self) -> "tuple[Outlet, ...]":
         """Every configured destination with its ceiling, by name."""
@@ -260,7 +278,7 @@ class Home:
                     gaps=part.gaps,
                 ),
             )
-            for name, part in sorted(self.settings.publish.items())
+            for name, part in sorted(self.publish.items())
         )
 
     def bundles(self, files: Sequence[Path], name: str = "file") -> "BundleFiles":
@@ -281,7 +299,7 @@ class Home:
         usual = self.settings.policy.default_tlp
         feeds = {
             name: FeedRules(part.default_tlp or usual, self._wanted(part))
-            for name, part in self.settings.intel.items()
+            for name, part in self.intel.items()
         }
         return CheckAgain(FeedRules(usual), feeds, self.markings())
 

@@ -10,11 +10,12 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
-from huntonce.models.case import Case
+from huntonce.models.case import Case, Determination
+from huntonce.models.errors import DomainError
 from huntonce.models.hunt import HuntRun
 from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.approve import decide
-from huntonce.models.stages.close import sync_cases
+from huntonce.models.stages.close import close, sync_cases
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import plan_case, plan_ruled_out, replan, unplanned
@@ -94,16 +95,40 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 
 @flow(name="close-the-loop")
-def close_the_loop(home: HomePath = None) -> dict[str, Any]:
-    """Take over cases that IR has closed; plan what they and ruled-out hunts taught us."""
+def close_the_loop(
+    case: Annotated[str, Field(max_length=40)] = "",
+    determination: Determination | None = None,
+    note: Annotated[str, Field(max_length=20_000)] = "",
+    home: HomePath = None,
+) -> dict[str, Any]:
+    """Send what waits, take over what IR has closed, and plan what cases and hunts taught us.
+
+    Runs by itself when a hunt has concluded; by hand it also closes a case of the built-in desk.
+
+    Args:
+        case: A case to close at the built-in desk (CASE-1); empty: none.
+        determination: What IR concluded; needed with a case.
+        note: What IR learned, in words; goes with a case.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
+    if bool(case) != (determination is not None):
+        raise DomainError("a case and a determination belong together", hint="give both or none")
     with open_home(home) as opened:
-        closed = learn(opened.kit(), opened.outlets())
-    return {"closed": [case.id for case in closed]}
+        kit = opened.kit()
+        if determination is not None:
+            close(kit, case.upper(), determination, note)
+        sent = dispatch(kit)
+        closed = learn(kit, opened.outlets())
+    return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
 
 
 @flow(name="publish-intel")
 def publish_intel(home: HomePath = None) -> dict[str, Any]:
-    """Send approved publications to their TAXII collections."""
+    """Send approved publications to their TAXII collections.
+
+    Args:
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         ended = publish(opened.kit(), opened.outlets())
     return {
@@ -115,16 +140,36 @@ def publish_intel(home: HomePath = None) -> dict[str, Any]:
 
 @flow(name="decide-proposal")
 def decide_proposal(
-    proposal: Annotated[str, Field(description="Id of the proposal, for example P-1.")],
-    decision: Annotated[Literal["approve", "reject"], Field(description="What you decide.")],
-    decided_by: Annotated[str, Field(min_length=1, description="Your name.")],
+    proposal: Annotated[str, Field(min_length=1, max_length=40)],
+    decision: Literal["approve", "reject"],
+    decided_by: Annotated[str, Field(min_length=1, max_length=100)],
+    code: Annotated[str, Field(max_length=64)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
-    """Approve or reject a change that waits for a person; what was approved is sent."""
+    """Approve or reject a change that waits for a person; what was approved is sent.
+
+    Prefect without its paid edition knows no users: unless approvers are set up, the name is
+    taken on trust.
+
+    Args:
+        proposal: Id of the proposal, for example P-1 (huntonce proposals lists them).
+        decision: What you decide.
+        decided_by: Your name.
+        code: Where approvers are set up, your code for this decision, made with: huntonce decide
+            P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         kit = opened.kit()
-        made = decide(kit, proposal.upper(), approve=decision == "approve", by=decided_by)
+        made = decide(
+            kit, proposal.strip().upper(), approve=decision == "approve", by=decided_by, code=code
+        )
         replan(kit, made, opened.outlets())
         dispatch(kit)
         publish(kit, opened.outlets())
-    return {"id": made.id, "state": made.state.value, "decided_by": made.decided_by}
+    return {
+        "id": made.id,
+        "state": made.state.value,
+        "decided_by": made.decided_by,
+        "approvals": list(made.approvals),
+    }

@@ -7,7 +7,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.report.markdown import escape
@@ -51,12 +51,19 @@ def verify_and_tell(kit: Kit) -> Verified:
         )
     for gap in verified.closed:
         announce("gap.closed", gap.id, source=gap.source)
+    for waited in verified.requeued:
+        announce("hypothesis.ready", waited, siem=kit.siem.name)
     return verified
 
 
 @flow(name="probe-telemetry")
-def probe_telemetry(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Measure all evidence, surface the gaps hypotheses wait on, and check the detections."""
+def probe_telemetry(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Measure all evidence, surface the gaps hypotheses wait on, and check the detections.
+
+    Args:
+        siem: SIEM to measure.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         kit = opened.kit(siem)
         surveyed = measure(opaque(kit))
@@ -87,8 +94,13 @@ def probe_telemetry(siem: str = "lake", home: HomePath = None) -> dict[str, Any]
 
 
 @flow(name="verify-gaps")
-def verify_gaps_flow(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Probe again for every open gap; those that pass often enough in a row are closed."""
+def verify_gaps_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Probe again for every open gap; those that pass often enough in a row are closed.
+
+    Args:
+        siem: SIEM to probe.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         verified = verify_and_tell(opened.kit(siem))
     return {

@@ -1,5 +1,7 @@
 """The hunt flow: what can be seen, what is there, and what comes of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,19 +11,30 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
-from huntonce.models.ledger import LedgerAnswer
+from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.markdown import hunt_page
 from huntonce.models.stages.guarding import watch_detections
-from huntonce.models.stages.hunt import HuntResult
+from huntonce.models.stages.hunt import HuntResult, prepare
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.operate import default_window, find_target, finish, look_for, start
+from huntonce.models.stages.operate import (
+    LONGEST,
+    abandon,
+    alive,
+    as_seen,
+    default_window,
+    find_target,
+    finish,
+    look_for,
+    start,
+)
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window, utc
@@ -55,25 +68,48 @@ def run_hunt(
 ) -> Settled:
     """One hunt as tasks of the calling flow, with its story, page and events.
 
+    A hunt that fails or is cancelled leaves nothing half done: its run is given up and its
+    hypothesis waits again.
+
     Raises:
         NotDueError: With ``once``: another run has the hypothesis, or has hunted it since.
     """
-    run, sight, gaps = probe(
-        opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
-    )
-    watch_detections(kit)
-    _tell_evidence(hypothesis, sight, gaps)
-    result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
-    settled = conclude(opaque(kit), opaque(run), opaque(result))
+    with asking(kit.siem.name):
+        run, sight, gaps = probe(
+            opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
+        )
+        with _to_its_end(kit, run):
+            watch_detections(kit)
+            _tell_evidence(hypothesis, sight, gaps)
+            result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
+            settled = conclude(opaque(kit), opaque(run), opaque(result))
     _tell_hunt(result, settled)
     _tell_outcomes(settled)
     create_markdown_artifact(
         key=settled.run.id.lower(),
-        markdown=hunt_page(settled.run, settled.hypothesis, settled.findings, settled.gaps),
+        markdown=hunt_page(
+            settled.run,
+            settled.hypothesis,
+            settled.findings,
+            settled.gaps,
+            settled.detections,
+            settled.cases,
+        ),
         description=f"{hypothesis.technique_id}: {settled.run.verdict}",
     )
     _announce(settled)
     return settled
+
+
+@contextmanager
+def _to_its_end(kit: Kit, run: HuntRun) -> Iterator[None]:
+    with alive(kit, run):
+        try:
+            yield
+        except BaseException as error:  # a cancelled run too
+            reason = "failed" if isinstance(error, Exception) else "cancelled"
+            abandon(kit, run.id, f"{reason}: {str(error) or type(error).__name__}")
+            raise
 
 
 def _announce(settled: Settled) -> None:
@@ -154,25 +190,66 @@ def _tell_outcomes(settled: Settled) -> None:
     )
 
 
-@flow(name="hunt")
+@flow(name="hunt", timeout_seconds=LONGEST.total_seconds())
 def hunt(
-    target: Annotated[
-        str, Field(description="Technique (T1053.005 or a name), hypothesis (H-1) or hunt.")
-    ] = "T1053.005",
-    since: Annotated[datetime | None, Field(description="Start; empty: all that is held.")] = None,
-    until: Annotated[datetime | None, Field(description="End; empty: all that is held.")] = None,
-    siem: Annotated[str, Field(description="SIEM to look in.")] = "lake",
+    target: Annotated[str, Field(min_length=1, max_length=200)] = "T1053.005",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    siem: SiemName = "lake",
+    once: bool = False,
+    dry_run: bool = False,
     home: HomePath = None,
 ) -> dict[str, Any]:
-    """Hunt for one behaviour now, whatever the ledger says, and settle its outcomes."""
+    """Hunt for one behaviour now, and settle its outcomes: gaps, detections, cases.
+
+    Args:
+        target: What to hunt for: a technique (T1053.005, or its name), a hypothesis (H-1) or the
+            name of a hunt.
+        since: Start of the window; None: from the first event held.
+        until: End of the window; None: to the last event held.
+        siem: Where to look: lake, or the name of a SIEM in huntonce.toml or of a block.
+        once: Obey the ledger and hunt only what nobody has looked at yet. Off, it looks again.
+        dry_run: Query and show what is found, but record and send nothing.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         kit = opened.kit(siem)
         hypothesis = find_target(kit, target)
         extent = default_window(kit)
         window = Window(utc(since) if since else extent.start, utc(until) if until else extent.end)
+        if dry_run:
+            return _look_only(kit, hypothesis, window)
         answer = ledger(kit, hypothesis, window)
-        settled = run_hunt(kit, hypothesis, window, answer)
-    return summary(settled)
+        if not once:
+            return summary(run_hunt(kit, hypothesis, window, answer))
+        hunted = []
+        for span in answer.windows:
+            try:
+                hunted.append(summary(run_hunt(kit, hypothesis, span, answer, once=True)))
+            except NotDueError as error:
+                tell("Hunt once", f"{hypothesis.id} is left to another run: {error}")
+    return {"hypothesis": hypothesis.id, "ledger": answer.answer.value, "hunts": hunted}
+
+
+def _look_only(kit: Kit, hypothesis: Hypothesis, window: Window) -> dict[str, Any]:
+    """What a hunt would see and say now; nothing is stored and nothing leaves."""
+    with asking(kit.siem.name):
+        sight, gaps = prepare(kit, hypothesis, window)
+        result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
+    run = as_seen(kit, result)
+    create_markdown_artifact(
+        key="dry-run",
+        markdown=hunt_page(run, hypothesis, result.looked.findings, gaps),
+        description=f"{hypothesis.technique_id}: dry run, nothing was recorded",
+    )
+    return {
+        "dry_run": True,
+        "hypothesis": hypothesis.id,
+        "verdict": result.verdict.value,
+        "power": round(sight.power.value, 4),
+        "findings": len(result.looked.findings),
+        "gaps": len(gaps),
+    }
 
 
 def summary(settled: Settled) -> dict[str, Any]:

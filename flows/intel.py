@@ -14,13 +14,17 @@ from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
 from huntonce.models.stages.collect import Collected, collect, failure_of, failures_of
-from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger, only_ours
+from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.operate import default_window
+from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
 
-HomePath = Annotated[
-    str | None, Field(description="Folder of the home; empty: HUNTONCE_HOME, else .huntonce.")
-]
+HomePath = str | None
+"""Folder of a home as a flow's parameter; None: HUNTONCE_HOME, else .huntonce.
+
+Prefect shows a parameter's description in its form from the docstring's Args only.
+"""
+SiemName = Annotated[str, Field(min_length=1, max_length=100)]
+"""Name of a SIEM as a flow's parameter."""
 
 
 @task(
@@ -84,13 +88,17 @@ def _failed(feed: str, error: ConnectorError) -> Collected:
 
 @flow(name="pull-intel")
 def pull_intel(
-    source: Annotated[str, Field(description="Name of one source; empty: all of them.")] = "",
+    source: Annotated[str, Field(max_length=200)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
     """Pull intel from the configured TAXII sources, from where the last complete pull ended.
 
     All of them are read; those that could not be are listed as ``failed``. Where none could be
     read, the run itself fails.
+
+    Args:
+        source: Name of one source, in huntonce.toml or of a block; empty: all of them.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         sources = (opened.source(source),) if source else opened.sources()
@@ -110,17 +118,41 @@ def pull_intel(
 
 
 @flow(name="plan-hunts")
-def plan_hunts(home: HomePath = None) -> dict[str, Any]:
-    """Derive hypotheses from the stored intel and say which the ledger wants hunted."""
+def plan_hunts(
+    siem: SiemName = "lake",
+    most: Annotated[int, Field(ge=0, le=1000)] = 50,
+    home: HomePath = None,
+) -> dict[str, Any]:
+    """Derive hypotheses from the stored intel and ask for the hunts that the ledger wants.
+
+    Each is asked for by an event (huntonce.hypothesis.ready), which starts the hunt deployment.
+
+    Args:
+        siem: SIEM that the hunts would look in.
+        most: Most hunts to ask for now, by priority; the rest is left for the next time.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
-        kit = opened.kit()
+        kit = opened.kit(siem)
+        abandon_dead(kit)
         made = derive(opaque(kit))
         window = default_window(kit) if kit.siem.extent() else None
-        due = []
-        for hypothesis in made.hypotheses:
-            if window is None or hypothesis.state.value != "ready" or only_ours(hypothesis):
+        due: list[str] = []
+        waiting = 0
+        for hypothesis in made.hypotheses if window else ():
+            answer = to_hunt(kit, hypothesis, window) if window else None
+            if answer is None or not answer.windows:
                 continue
-            if ledger(kit, hypothesis, window).windows:
-                due.append(hypothesis.id)
-                announce("hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id)
-    return {"hypotheses": len(made.hypotheses), "new": list(made.new), "due": due}
+            if len(due) >= most:
+                waiting += 1
+                continue
+            due.append(hypothesis.id)
+            announce(
+                "hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id, siem=siem
+            )
+    return {
+        "hypotheses": len(made.hypotheses),
+        "new": list(made.new),
+        "due": due,
+        "left_for_later": waiting,
+    }

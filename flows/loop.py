@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
+from prefect.artifacts import create_markdown_artifact
 
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.gaps import verify_and_tell
 from huntonce.flows.hunting import run_hunt, summary
-from huntonce.flows.intel import HomePath, derive, pull_all
+from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
 from huntonce.flows.open import opaque, open_home
+from huntonce.flows.progress import Progress
 from huntonce.flows.reporting import write_report
-from huntonce.flows.story import tell
+from huntonce.flows.story import Told, overhearing, tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
-from huntonce.models.ledger import Answer, LedgerAnswer, NotDueError
+from huntonce.models.ledger import LedgerAnswer, NotDueError
+from huntonce.models.report.markdown import steps_page
 from huntonce.models.stages.collect import failures_of
 from huntonce.models.stages.dispatch import dispatch
-from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger, only_ours
+from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, only_ours
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.operate import abandon_dead, default_window
+from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window
 
@@ -26,9 +29,15 @@ SHOWN = 4
 
 
 @flow(name="loop")
-def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report."""
-    with open_home(home) as opened:
+def loop(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report.
+
+    Args:
+        siem: SIEM to hunt in.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
+    told: list[Told] = []
+    with open_home(home) as opened, overhearing(told.append):
         kit, outlets = opened.kit(siem), opened.outlets()
         abandon_dead(kit)
         pulled = pull_all(kit, opened.sources())
@@ -41,6 +50,14 @@ def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
         closed = learn(kit, outlets)
         ended = publish(kit, outlets)
         files = write_report(opened)
+    create_markdown_artifact(
+        key="loop",
+        markdown=steps_page(
+            f"One turn of the loop: {opened.profile.name}",
+            ((step.stage, step.lines) for step in told),
+        ),
+        description="What this turn of the loop did",
+    )
     return {
         "intel_objects": sum(c.counts.objects for c in pulled),
         "intel_new": sum(c.counts.new for c in pulled),
@@ -76,9 +93,6 @@ def _tell_hypotheses(kit: Kit, made: Hypothesised) -> None:
     tell("Hypotheses", *lines, hypotheses=len(made.hypotheses), new=len(made.new))
 
 
-_DUE = frozenset({HypothesisState.READY, HypothesisState.CONCLUDED, HypothesisState.BLOCKED})
-
-
 def _hunt_what_is_due(
     kit: Kit, hypotheses: Sequence[Hypothesis], window: Window | None
 ) -> list[Settled]:
@@ -87,15 +101,19 @@ def _hunt_what_is_due(
     if window is None:
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
-    for hypothesis in hypotheses:
-        if not can_hunt(kit, hypothesis.technique_id) or hypothesis.state not in _DUE:
-            continue
-        if only_ours(hypothesis):
-            tell("Hunt once", f"{hypothesis.id} is only what we published ourselves: not hunted")
-            continue
-        answer = ledger(kit, hypothesis, window)
-        if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:
-            tell("Hunt", f"{hypothesis.id} waits for its gaps to close")
+    progress = Progress("loop-hunts", "Hunts of this turn")
+    for place, hypothesis in enumerate(hypotheses):
+        progress.at(place, len(hypotheses))
+        answer = to_hunt(kit, hypothesis, window)
+        if answer is None:
+            if not can_hunt(kit, hypothesis.technique_id):
+                continue
+            if only_ours(hypothesis):
+                tell(
+                    "Hunt once", f"{hypothesis.id} is only what we published ourselves: not hunted"
+                )
+            elif hypothesis.state is HypothesisState.BLOCKED:
+                tell("Hunt", f"{hypothesis.id} waits for its gaps to close")
             continue
         if not answer.windows:
             _tell_not_hunted(hypothesis, answer)
@@ -104,6 +122,7 @@ def _hunt_what_is_due(
                 settled.append(run_hunt(kit, hypothesis, span, answer, once=True))
             except NotDueError as error:
                 tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
+    progress.at(len(hypotheses), len(hypotheses))
     return settled
 
 

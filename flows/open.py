@@ -10,6 +10,7 @@ from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.utilities.annotations import quote
 
+from huntonce.flows.blocks import connectors_of
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.runtime import is_transient
 
@@ -20,7 +21,9 @@ T = TypeVar("T")
 @contextmanager
 def open_home(path: str | None) -> Iterator[Home]:
     """The home at a path, else the one that HUNTONCE_HOME names, else .huntonce."""
-    home = Home(path=Path(path or os.environ.get("HUNTONCE_HOME", DEFAULT_HOME)))
+    home = Home(
+        path=Path(path or os.environ.get("HUNTONCE_HOME", DEFAULT_HOME)), elsewhere=connectors_of
+    )
     try:
         yield home
     finally:

@@ -15,7 +15,11 @@ from huntonce.models.report.markdown import table
 
 @flow(name="report")
 def report(home: HomePath = None) -> dict[str, Any]:
-    """Write the HTML report and metrics.json, and show the numbers here."""
+    """Write the HTML report and metrics.json, and show the numbers here.
+
+    Args:
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
     with open_home(home) as opened:
         files = write_report(opened)
         with opened.store.unit() as unit:

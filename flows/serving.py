@@ -5,20 +5,30 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from huntonce.connectors.intel.taxii_server.settings import is_loopback
-from huntonce.flows.runtime import PrefectServer, end_group
+from huntonce.flows.runtime import POOL, PrefectServer, end_group
+from huntonce.flows.signals import leave_address
 from huntonce.models.errors import ConfigError, TerminalError
 
-POOL = "huntonce"
 POLL_SECONDS = 1.0
 
 
-def serve(home: Path, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    home: Path,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    siems: Sequence[str] = ("lake",),
+    runs: int = 4,
+) -> None:
     """Run until SIGINT or SIGTERM, or until one of the children ends.
+
+    ``runs``: how many flow runs the worker carries at a time.
 
     Raises:
         ConfigError: It would be open to everybody.
@@ -31,6 +41,7 @@ def serve(home: Path, *, host: str, port: int, ready: Callable[[str], None]) -> 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
     worker: subprocess.Popen[bytes] | None = None
+    address: Path | None = None
     server.start()
     try:
         server.ready()
@@ -39,11 +50,14 @@ def serve(home: Path, *, host: str, port: int, ready: Callable[[str], None]) -> 
             "HUNTONCE_HOME": str(home.absolute()),
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }
-        register(environment, home)
-        worker = _start_worker(environment, home)
+        register(environment, home, siems)
+        address = leave_address(home, server.api_url)
+        worker = _start_worker(environment, home, runs)
         ready(server.ui_url)
         _wait(stop, server, worker)
     finally:
+        if address is not None:
+            address.unlink(missing_ok=True)
         if worker is not None and worker.poll() is None:
             end_group(worker)
         server.stop()
@@ -62,41 +76,35 @@ def refuse_open_doors(host: str) -> None:
         )
 
 
-def register(environment: dict[str, str], home: Path) -> None:
-    """Create the work pool and register every deployment of prefect.yaml; safe to repeat.
+def register(environment: dict[str, str], home: Path, siems: Sequence[str]) -> None:
+    """Register pool, limits, block types and every deployment of prefect.yaml; safe to repeat.
 
     Raises:
         TerminalError: Prefect refused; says where its words are.
     """
     log = home / "prefect" / "deploy.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with as_file(files("huntonce.content") / "prefect.yaml") as recipe:
-        commands = [
-            ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
-            ["--no-prompt", "deploy", "--all", "--prefect-file", str(recipe)],
-        ]
-        with log.open("ab") as out:
-            for words in commands:
-                done = subprocess.run(  # noqa: S603 - our own interpreter and words
-                    [sys.executable, "-m", "prefect", *words],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    check=False,
-                    cwd=log.parent,
-                )
-                if done.returncode:
-                    raise TerminalError(
-                        f"prefect {' '.join(words[:2])} ended with code {done.returncode}",
-                        connector="prefect",
-                        hint=f"its words are in {log}",
-                    )
+    with as_file(files("huntonce.content") / "prefect.yaml") as recipe, log.open("ab") as out:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and words
+            [sys.executable, "-m", "huntonce.flows.registering", str(recipe), *siems],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            check=False,
+            cwd=log.parent,
+        )
+    if done.returncode:
+        raise TerminalError(
+            f"Prefect refused the deployments (code {done.returncode})",
+            connector="prefect",
+            hint=f"its words are in {log}",
+        )
 
 
-def _start_worker(environment: dict[str, str], home: Path) -> "subprocess.Popen[bytes]":
+def _start_worker(environment: dict[str, str], home: Path, runs: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
-    command += ["--name", "huntonce-worker"]
+    command += ["--name", "huntonce-worker", "--limit", str(runs)]
     with (home / "prefect" / "worker.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             command,

@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from huntonce.models.approval import CHANGES, Approver, Rule
 from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.profile import Asset, ChangeWindow, Profile
 from huntonce.models.stages.kit import Policy
@@ -39,7 +40,12 @@ from huntonce.models.windows import utc
 
 FILE = "huntonce.toml"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Approval = Literal["ask", "auto"]
+Change = Literal["deploy", "open_ticket", "open_case", "publish"]
+Approval = Literal["own", "auto", "ask", "over"]
+_APPROVAL = (
+    "own (what stays on our own desks and lake goes by itself, what leaves asks), auto, ask, or "
+    "over (ask over policy.thresholds)"
+)
 ASSET_COLUMNS = "host,ip,role,platform,owner,joined,left"
 
 
@@ -104,6 +110,22 @@ class OrganisationSettings(_Part):
         return networks
 
 
+class ThresholdSettings(_Part):
+    """From where on a change asks, where its kind is set to "over"."""
+
+    deploy: float = Field(1.0, ge=0, description="Upper bound of false alerts a day.")
+    open_ticket: float = Field(10, ge=0, description="Hosts that do not see.")
+    open_case: float = Field(5, ge=0, description="Hosts in the case.")
+    publish: float = Field(0, ge=0, description="Objects that would leave.")
+
+
+class ApproverSettings(_Part):
+    """Somebody who may decide proposals, and their secret."""
+
+    token: SecretStr = Field(min_length=12, description="Secret that proves a decision is theirs.")
+    may: list[Change] = Field([], description="Kinds of change they may decide; empty: all.")
+
+
 class PolicySettings(_Part):
     """What was decided beforehand."""
 
@@ -114,10 +136,17 @@ class PolicySettings(_Part):
         24, gt=0, description="Longest time until 95 % of the events are taken in that is no gap."
     )
     rule_author: str = Field("Huntonce", description="Author of promoted Sigma rules.")
-    deploy: Approval = Field("auto", description="Detections to the lake: ask or auto.")
-    open_ticket: Approval = Field("auto", description="Gap tickets: ask or auto.")
-    open_case: Approval = Field("auto", description="IR cases: ask or auto.")
-    publish: Approval = Field("ask", description="Intel to a TAXII destination: ask or auto.")
+    deploy: Approval = Field("own", description=f"Detections: {_APPROVAL}.")
+    open_ticket: Approval = Field("own", description=f"Gap tickets: {_APPROVAL}.")
+    open_case: Approval = Field("own", description=f"IR cases: {_APPROVAL}.")
+    publish: Approval = Field("ask", description=f"Intel to a TAXII destination: {_APPROVAL}.")
+    thresholds: ThresholdSettings = ThresholdSettings()
+    two_people: list[Change] = Field(
+        [], description="Kinds of change that two different people must approve."
+    )
+    proposal_hours: float = Field(
+        72, gt=0, le=8760, description="How long a proposal waits for a decision before it lapses."
+    )
 
 
 class CollectionSettings(_Part):
@@ -231,6 +260,9 @@ class Settings(BaseSettings):
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
+    approvers: dict[str, ApproverSettings] = Field(
+        {}, description="Who may decide, by name; empty: anybody, and the name is taken on trust."
+    )
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )
@@ -379,11 +411,18 @@ def policy_of(settings: Settings) -> Policy:
         power_floor=part.power_floor,
         default_tlp=part.default_tlp,
         approvals={
-            "deploy": part.deploy,
-            "open_ticket": part.open_ticket,
-            "open_case": part.open_case,
-            "publish": part.publish,
+            change: Rule(
+                mode=getattr(part, change),
+                threshold=getattr(part.thresholds, change),
+                people=2 if change in part.two_people else 1,
+            )
+            for change in CHANGES
         },
+        approvers={
+            name: Approver(token=one.token.get_secret_value(), may=tuple(one.may))
+            for name, one in settings.approvers.items()
+        },
+        proposal_life=timedelta(hours=part.proposal_hours),
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
         max_lag=timedelta(hours=part.max_lag_hours),

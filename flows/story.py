@@ -35,6 +35,20 @@ def listening(listener: Listener) -> Iterator[None]:
         _LISTENER.reset(mark)
 
 
+@contextmanager
+def overhearing(listener: Listener) -> Iterator[None]:
+    """Within the block one more listens, beside whoever does already."""
+    first = _LISTENER.get()
+
+    def both(told: Told) -> None:
+        listener(told)
+        if first is not None:
+            first(told)
+
+    with listening(both):
+        yield
+
+
 def tell(stage: str, *lines: str, **numbers: object) -> Told:
     """Tell one step of the story."""
     told = Told(stage=stage, lines=lines, numbers=numbers)

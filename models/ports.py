@@ -281,6 +281,14 @@ class HuntClaims(Protocol):
         """Claim for a run; False where another run holds it. Safe under parallel writers."""
         ...
 
+    def renew(self, run: str) -> None:
+        """Say that a run still lives; nothing where it holds nothing."""
+        ...
+
+    def renewed(self) -> Mapping[str, datetime]:
+        """Run to when it last said that it lives (took its claim, at first), for every claim."""
+        ...
+
     def release(self, run: str) -> None:
         """Give up what a run holds; nothing where it holds nothing."""
         ...

@@ -12,9 +12,15 @@ class ProposalState(StrEnum):
     """Where a proposal stands."""
 
     PENDING = "pending"
+    ENDORSED = "endorsed"
+    """One of two people has approved it."""
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
+
+
+WAITING = frozenset({ProposalState.PENDING, ProposalState.ENDORSED})
+"""States in which somebody still has to decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,7 @@ class Proposal:
         change: "deploy", "open_case", "publish", "open_ticket".
         subject: Id of the entity concerned.
         subject_sha256: Of what would be sent; the executor checks that it is still the same.
+        approvals: Who has approved it so far.
     """
 
     id: str = ""
@@ -38,6 +45,12 @@ class Proposal:
     state: ProposalState = ProposalState.PENDING
     decided_by: str = ""
     decided_at: datetime | None = None
+    approvals: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody still has to decide."""
+        return self.state in WAITING
 
     @property
     def kind(self) -> Kind:

@@ -20,6 +20,7 @@ from huntonce.cli.output import (
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
+    from huntonce.flows.bootstrap import Home
     from huntonce.models.stages.collect import Collected
 
 app = typer.Typer(help="Threat intelligence in and out.", no_args_is_help=True)
@@ -46,6 +47,7 @@ def load(
             )
         bundles = opened.bundles(files, source)
         collected = collect(bundles, opened.store.unit, opened.clock)
+        _tell_of_news(opened, [collected])
         output.answer(_collected([collected]), lambda console: _show(console, [collected]))
         raise typer.Exit(SET_ASIDE if collected.set_aside else DONE)
 
@@ -71,6 +73,7 @@ def pull(
                 hint="huntonce init writes huntonce.toml with an example [intel.NAME]",
             )
         collected = collect_all(sources, opened.store.unit, opened.clock)
+        _tell_of_news(opened, collected)
         output.answer(_collected(collected), lambda console: _show(console, collected))
         for one in collected:
             if one.error is not None:
@@ -78,6 +81,15 @@ def pull(
         if any(one.error is not None for one in collected):
             raise typer.Exit(UNREACHABLE)
         raise typer.Exit(SET_ASIDE if any(c.set_aside for c in collected) else DONE)
+
+
+def _tell_of_news(opened: "Home", collected: "Sequence[Collected]") -> None:
+    from huntonce.flows.signals import signal
+
+    for one in collected:
+        if one.counts.new or one.counts.updated:
+            counts = {"new": one.counts.new, "updated": one.counts.updated}
+            signal(opened, "intel.updated", one.feed, **counts)
 
 
 def _collected(items: "Sequence[Collected]") -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``huntonce detections``, ``cases``, ``show``, ``proposals`` and ``decide``."""
+"""``huntonce detections``, ``cases`` and ``show``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,6 +112,7 @@ def close_case(  # noqa: PLR0913, PLR0917 - one for each option
     as_json: JsonOption = False,
 ) -> None:
     """Close a case at the built-in desk; what was learned becomes new intel."""
+    from huntonce.flows.signals import signal
     from huntonce.models.case import Stated
     from huntonce.models.stages.close import close, sync_cases
     from huntonce.models.stages.learn import plan_case
@@ -127,6 +128,7 @@ def close_case(  # noqa: PLR0913, PLR0917 - one for each option
         close(kit, case_id.upper(), determination, note, stated)
         closed = sync_cases(kit)
         planned = [p for c in closed for p in plan_case(kit, c, opened.outlets())]
+        signal(opened, "case.closed", case_id.upper(), determination=determination.value)
         _answer_case(opened, output, case_id.upper(), f"closed: {determination.value}", planned)
 
 
@@ -240,74 +242,3 @@ def _print_events(console: Console, _opened: "Home", refs: "tuple[EventRef, ...]
     ]
     console.print(table(("time (UTC)", "host", "channel", "event", "record", "shows"), rows))
     console.print(Text("the original events: --json", style="dim"))
-
-
-def proposals(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Changes that wait for a person."""
-    with session(home, as_json=as_json) as (opened, output):
-        with opened.store.unit() as unit:
-            stored = unit.proposals.list()
-
-        def show_them(console: Console) -> None:
-            if not stored:
-                console.print("Nothing waits for a decision.")
-                return
-            rows = [
-                (
-                    p.id,
-                    p.state.value,
-                    p.change,
-                    p.subject,
-                    p.target,
-                    f"{p.expires_at:%Y-%m-%d}",
-                    p.summary,
-                )
-                for p in stored
-            ]
-            columns = ("id", "state", "change", "subject", "to", "expires", "summary")
-            console.print(table(columns, rows))
-            console.print(Text("decide with: huntonce decide ID approve|reject", style="dim"))
-
-        output.answer(
-            {
-                "proposals": [
-                    {
-                        "id": p.id,
-                        "state": p.state.value,
-                        "change": p.change,
-                        "subject": p.subject,
-                        "target": p.target,
-                        "summary": p.summary,
-                        "expires_at": p.expires_at.isoformat(),
-                        "decided_by": p.decided_by,
-                    }
-                    for p in stored
-                ]
-            },
-            show_them,
-        )
-
-
-def decide(
-    proposal_id: Annotated[str, typer.Argument(help="P-1.")],
-    decision: Annotated[str, typer.Argument(help="approve or reject.")],
-    by: Annotated[str, typer.Option("--by", help="Who decides.")] = "operator",
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Approve or reject a proposal; what was approved is sent."""
-    from huntonce.models.stages.approve import decide as decide_proposal
-    from huntonce.models.stages.dispatch import dispatch
-    from huntonce.models.stages.learn import replan
-
-    if decision not in {"approve", "reject"}:
-        raise typer.BadParameter("say approve or reject", param_hint="decision")
-    with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit()
-        made = decide_proposal(kit, proposal_id.upper(), approve=decision == "approve", by=by)
-        replan(kit, made, opened.outlets())
-        dispatch(kit)
-        output.answer(
-            {"id": made.id, "state": made.state.value, "decided_by": made.decided_by},
-            lambda console: console.print(f"{made.id} {made.state.value}: {clean(made.summary)}"),
-        )

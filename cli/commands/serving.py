@@ -44,6 +44,7 @@ def serve(
     home: HomeOption = DEFAULT_HOME,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the Prefect UI and API.")] = 4200,
+    runs: Annotated[int, typer.Option(min=1, help="Flow runs that are carried at a time.")] = 4,
     as_json: JsonOption = False,
 ) -> None:
     """Prefect server, worker and deployments on this machine, until stopped."""
@@ -57,4 +58,26 @@ def serve(
                 lambda console: console.print(Text(f"Prefect UI: {url}    stop with Ctrl-C")),
             )
 
-        serve_flows(opened.path, host=host, port=port, ready=ready)
+        serve_flows(
+            opened.path, host=host, port=port, ready=ready, siems=opened.siem_names(), runs=runs
+        )
+
+
+def register(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Tell the Prefect server at PREFECT_API_URL of deployments, block types and SIEM limits.
+
+    For a server that "huntonce serve" did not start; safe to repeat after an upgrade.
+    """
+    import os
+
+    from huntonce.flows.serving import register as register_flows
+    from huntonce.models.errors import ConfigError
+
+    with session(home, as_json=as_json, writes=True) as (opened, output):
+        api = os.environ.get("PREFECT_API_URL")
+        if not api:
+            raise ConfigError(
+                "no Prefect server is named", hint="set PREFECT_API_URL=http://HOST:4200/api"
+            )
+        register_flows(dict(os.environ), opened.path, opened.siem_names())
+        output.answer({"url": api}, lambda console: console.print(Text(f"Registered at {api}")))

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from huntonce.models.case import Case
+from huntonce.models.detection import Detection
 from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
@@ -37,8 +39,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join([head, rule, *body])
 
 
+def steps_page(title: str, steps: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """A run as a page: each stage under its name, its lines as they were told."""
+    parts = [f"# {escape(title)}"]
+    last = ""
+    for stage, lines in steps:
+        if stage != last:
+            parts.append(f"## {escape(stage)}")
+        last = stage
+        parts.append("\n".join(f"- {escape(line.strip(), 2000)}" for line in lines))
+    return "\n\n".join(parts)
+
+
 def hunt_page(
-    run: HuntRun, hypothesis: Hypothesis, findings: Sequence[Finding], gaps: Sequence[Gap]
+    run: HuntRun,
+    hypothesis: Hypothesis,
+    findings: Sequence[Finding],
+    gaps: Sequence[Gap],
+    detections: Sequence[Detection] = (),
+    cases: Sequence[Case] = (),
 ) -> str:
     """A hunt as an operator reads it."""
     verdict = run.verdict.value if run.verdict else run.state.value
@@ -84,6 +103,26 @@ def hunt_page(
                 ],
             )
         )
+    if detections:
+        parts.append("## Detections")
+        parts.append(
+            table(
+                ("id", "status", "what", "false alerts a day", "deployed to"),
+                [(d.id, d.state.value, d.title, _rate(d), _places(d)) for d in detections],
+            )
+        )
+        parts += [code(d.rule) for d in detections]
+    if cases:
+        parts.append("## Cases")
+        parts.append(
+            table(
+                ("id", "severity", "what", "hosts", "at the desk"),
+                [
+                    (c.id, c.severity, c.title, ", ".join(c.hosts), c.remote_id or "waits")
+                    for c in cases
+                ],
+            )
+        )
     parts.append("## Outcomes")
     parts.append("\n".join(f"- {escape(line)}" for line in run.outcomes) or "none yet")
     parts.append("## Queries as sent")
@@ -95,3 +134,15 @@ def hunt_page(
         if check.query:
             parts.append(code(check.query))
     return "\n\n".join(parts)
+
+
+def _rate(detection: Detection) -> str:
+    certificate = detection.certificate
+    if certificate is None:
+        return "no certificate"
+    low, high = certificate.interval
+    return f"{certificate.alerts_a_day:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _places(detection: Detection) -> str:
+    return ", ".join(f"{d.siem} ({d.observed or 'waits'})" for d in detection.deployments)

@@ -13,7 +13,7 @@ from huntonce.models.finding import Disposition
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.metrics import Metrics, measure
 from huntonce.models.ports import UnitOfWork
-from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.proposal import WAITING, Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.report.techniques import TechniqueRow, technique_rows
 from huntonce.models.report.views import (
@@ -140,7 +140,7 @@ def programme(unit: UnitOfWork, *, organisation: str, now: datetime, note: str =
         techniques=technique_rows([(v.hypothesis, v.last, v.guards) for v in views]),
         publications=publications,
         set_aside=unit.set_aside.list(),
-        proposals=unit.proposals.list(ProposalState.PENDING),
+        proposals=unit.proposals.list(*WAITING),
     )
 
 

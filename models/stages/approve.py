@@ -1,8 +1,10 @@
 """Approve: carry out what a person decided, if it is still what they saw."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from huntonce.models.approval import authorise, same_person
 from huntonce.models.errors import DomainError
 from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
@@ -18,48 +20,76 @@ from huntonce.models.stages.planned import leaving_with, of_subject, planned_for
 from huntonce.models.stages.sending import approved, ids_of, payload_of
 
 
-def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
+def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str, code: str = "") -> Proposal:
     """Record a decision; an approved change goes to the outbox in the same transaction.
 
+    Where the policy wants two people, the first approval endorses and the second approves; one
+    rejection ends it. ``code`` proves who decides where approvers are set up.
+
     Raises:
-        DomainError: No such proposal, decided or expired already, or its subject has changed
-            since it was proposed (the person saw something else).
+        DomainError: No such proposal, decided or expired already; the name may not decide it or
+            has approved it before; or its subject has changed since it was proposed (the person
+            saw something else).
     """
     now = kit.clock()
     with kit.open_unit() as unit:
         proposal = unit.proposals.get(proposal_id)
         if proposal is None:
             raise DomainError(f"no proposal {proposal_id}", hint="huntonce proposals lists them")
-        if proposal.state is not ProposalState.PENDING:
+        if not proposal.waits:
             raise DomainError(f"{proposal_id} is {proposal.state.value} already")
-        state = ProposalState.APPROVED if approve else ProposalState.REJECTED
+        name = authorise(
+            kit.policy.approvers,
+            proposal,
+            decision="approve" if approve else "reject",
+            by=by,
+            code=code,
+        )
+        state = ProposalState.REJECTED
+        approvals = proposal.approvals
         if now >= proposal.expires_at:
             state = ProposalState.EXPIRED
         elif approve:
-            if proposal.change == DOWN_MARK:
-                check_down_mark(unit, proposal, by)
-            for message in messages_of(unit, proposal):
-                enqueue(unit, message, at=now)
-                for publication in _publications(unit, message):
-                    approved(unit, publication, by)
-        decided = unit.proposals.save(
-            replace(proposal, state=state, decided_by=by, decided_at=now),
-            actor=by,
-            why=f"{state.value} by {by}",
-        )
+            messages = messages_of(unit, proposal, name)
+            approvals = _with(proposal, name)
+            state = ProposalState.ENDORSED
+            if len(approvals) >= kit.policy.rule(proposal.change).people:
+                state = ProposalState.APPROVED
+                _send(unit, messages, name, now)
+        fresh = replace(proposal, state=state, approvals=approvals)
+        if state is not ProposalState.ENDORSED:
+            people = ", ".join(approvals) if state is ProposalState.APPROVED else name
+            fresh = replace(fresh, decided_by=people, decided_at=now)
+        decided = unit.proposals.save(fresh, actor=name, why=f"{state.value} by {name}")
         unit.commit()
     if state is ProposalState.EXPIRED:
         raise DomainError(f"{proposal_id} expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC")
     return decided
 
 
-def messages_of(unit: UnitOfWork, proposal: Proposal) -> tuple[Message, ...]:
-    """What an approved proposal sends, rebuilt from its subject as it stands.
+def _send(unit: UnitOfWork, messages: Sequence[Message], name: str, now: datetime) -> None:
+    for message in messages:
+        enqueue(unit, message, at=now)
+        for publication in _publications(unit, message):
+            approved(unit, publication, name)
+
+
+def _with(proposal: Proposal, name: str) -> tuple[str, ...]:
+    if any(same_person(name, earlier) for earlier in proposal.approvals):
+        raise DomainError(
+            f"{name} has approved {proposal.id} already", hint="another person has to approve it"
+        )
+    return (*proposal.approvals, name)
+
+
+def messages_of(unit: UnitOfWork, proposal: Proposal, by: str) -> tuple[Message, ...]:
+    """What a proposal that ``by`` approves sends, rebuilt from its subject as it stands.
 
     Raises:
-        DomainError: It is not what was proposed any more.
+        DomainError: It is not what was proposed any more, or wants somebody's name.
     """
     if proposal.change == DOWN_MARK:
+        check_down_mark(unit, proposal, by)
         return ()  # it sends nothing: the next plan is made under the new marking
     builder = _BUILDERS.get(proposal.change)
     if builder is None:

@@ -14,7 +14,7 @@ from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import PROPOSAL_LIFE, propose
+from huntonce.models.stages.leaving import propose
 from huntonce.models.stages.outlets import DOWN_MARK, Outlet
 from huntonce.models.tlp import Tlp
 
@@ -52,7 +52,7 @@ def propose_down_mark(kit: Kit, subject: str, outlet: Outlet, tlp: Tlp, why: str
                 summary=f"mark {len(held)} objects of {subject} TLP:{tlp.upper()} for"
                 f" {outlet.name}: {why or 'no reason is given'}",
                 evidence=json.dumps(evidence),
-                expires_at=now + PROPOSAL_LIFE,
+                expires_at=now + kit.policy.proposal_life,
             ),
             why=why,
             now=now,

@@ -78,6 +78,7 @@ def send_ticket(unit: UnitOfWork, kit: Kit, gap: Gap, now: datetime) -> None:
         change="open_ticket",
         summary=f"ticket for {gap.id}: {gap.reason}",
         now=now,
+        size=len(gap.hosts),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from huntonce.models.approval import Approver, Rule
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
 from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
@@ -29,7 +30,9 @@ class Policy:
     Attributes:
         power_floor: Least power for ``ruled_out``.
         default_tlp: Marking of what carries none.
-        approvals: Kind of change (deploy, open_case, open_ticket, publish) to "ask" or "auto".
+        approvals: Kind of change (deploy, open_case, open_ticket, publish) to when it asks.
+        approvers: Who may decide, by name; empty: anybody, on trust.
+        proposal_life: How long a proposal waits before it lapses.
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
         max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
@@ -38,11 +41,17 @@ class Policy:
 
     power_floor: float = 0.8
     default_tlp: Tlp = Tlp.AMBER
-    approvals: Mapping[str, str]
+    approvals: Mapping[str, Rule] = field(default_factory=dict)
+    approvers: Mapping[str, Approver] = field(default_factory=dict)
+    proposal_life: timedelta = timedelta(days=3)
     gap_passes: int = 2
     rule_author: str = "Huntonce"
     max_lag: timedelta = MAX_LAG
     identities: tuple[str, ...] = ()
+
+    def rule(self, change: str) -> Rule:
+        """When a kind of change asks; one that nobody decided on asks always."""
+        return self.approvals.get(change, Rule(mode="ask"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

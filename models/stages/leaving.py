@@ -2,26 +2,35 @@
 
 import json
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from huntonce.models.approval import OURS
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
 from huntonce.models.gap import Gap
 from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
-from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.proposal import WAITING, Proposal, ProposalState
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 
-PROPOSAL_LIFE = timedelta(days=3)
-
 
 def leave(
-    unit: UnitOfWork, kit: Kit, message: Message, *, change: str, summary: str, now: datetime
+    unit: UnitOfWork,
+    kit: Kit,
+    message: Message,
+    *,
+    change: str,
+    summary: str,
+    now: datetime,
+    size: float = 0.0,
 ) -> None:
-    """Put a message into the outbox, or a proposal before it, as the policy says."""
-    if kit.policy.approvals.get(change, "auto") == "auto":
+    """Put a message into the outbox, or a proposal before it, as the policy says.
+
+    ``size`` is in the unit of the change's threshold (``approval.Rule``).
+    """
+    if not kit.policy.rule(change).asks(size, outside=message.target not in OURS):
         enqueue(unit, message, at=now)
         return
     propose(
@@ -34,7 +43,7 @@ def leave(
             target=message.target,
             summary=summary,
             evidence=message.key,
-            expires_at=now + PROPOSAL_LIFE,
+            expires_at=now + kit.policy.proposal_life,
         ),
         why=summary,
         now=now,
@@ -44,7 +53,7 @@ def leave(
 def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: datetime) -> Proposal:
     """Store a proposal; one that nobody decided in time is put before people once more."""
     stored = unit.proposals.add(proposal, actor=kit.actor, why=why)
-    lapsed = stored.state is ProposalState.PENDING and stored.expires_at <= now
+    lapsed = stored.state in WAITING and stored.expires_at <= now
     if stored.state is not ProposalState.EXPIRED and not lapsed:
         return stored
     again = replace(
@@ -53,6 +62,7 @@ def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: da
         expires_at=proposal.expires_at,
         decided_by="",
         decided_at=None,
+        approvals=(),
     )
     return unit.proposals.save(again, actor=kit.actor, why=f"proposed again: {why}")
 

@@ -4,21 +4,28 @@ The flows run these steps as tasks, the command line runs them straight: the sam
 same result.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from threading import Event, Thread
 
-from huntonce.models.errors import DomainError
+from huntonce.models.errors import DomainError, HuntonceError
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
-from huntonce.models.hypothesis import Hypothesis
-from huntonce.models.ledger import LedgerAnswer
+from huntonce.models.hypothesis import Hypothesis, HypothesisState
+from huntonce.models.ledger import Answer, LedgerAnswer
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hunt import HuntResult, hunt, prepare
-from huntonce.models.stages.hypothesise import by_analyst, ledger
+from huntonce.models.stages.hypothesise import by_analyst, can_hunt, ledger, only_ours
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.promote import promote
 from huntonce.models.stages.settle import Settled, begin, settle
 from huntonce.models.windows import Window
+
+_LOG = logging.getLogger(__name__)
 
 
 def find_target(kit: Kit, target: str) -> Hypothesis:
@@ -72,6 +79,26 @@ def default_window(kit: Kit) -> Window:
     return extent
 
 
+_MAY_BE_HUNTED = frozenset(
+    {HypothesisState.READY, HypothesisState.CONCLUDED, HypothesisState.BLOCKED}
+)
+
+
+def to_hunt(kit: Kit, hypothesis: Hypothesis, window: Window) -> LedgerAnswer | None:
+    """The ledger's answer for a hypothesis that may be hunted; None where it has to wait.
+
+    It waits where no hunt is at hand, where a run has it, while its gaps are open, and where only
+    our own intel, come back, speaks for it.
+    """
+    if hypothesis.state not in _MAY_BE_HUNTED or not can_hunt(kit, hypothesis.technique_id):
+        return None
+    if only_ours(hypothesis):
+        return None
+    answer = ledger(kit, hypothesis, window)
+    waits = hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW
+    return None if waits else answer
+
+
 def start(
     kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
 ) -> tuple[HuntRun, Sight, tuple[Gap, ...]]:
@@ -99,6 +126,28 @@ def finish(kit: Kit, run: HuntRun, result: HuntResult) -> Settled:
     return refreshed(kit, settled)
 
 
+def as_seen(kit: Kit, result: HuntResult) -> HuntRun:
+    """A hunt that was only looked at, as a run that is nowhere stored."""
+    hypothesis = result.hypothesis
+    return HuntRun(
+        id="Dry run",
+        hypothesis_key=hypothesis.key,
+        hypothesis_id=hypothesis.id,
+        hunt_name=result.definition.name,
+        technique_id=hypothesis.technique_id,
+        siem=kit.siem.name,
+        start=result.window.start,
+        end=result.window.end,
+        started_at=kit.clock(),
+        state=HuntState.CONCLUDED,
+        verdict=result.verdict,
+        why=result.why,
+        power=result.sight.power,
+        checks=result.checks,
+        outcomes=("dry run: nothing was recorded and nothing left",),
+    )
+
+
 def refreshed(kit: Kit, settled: Settled) -> Settled:
     """The same with what the senders recorded (ticket and case numbers, deployments)."""
     with kit.open_unit() as unit:
@@ -117,18 +166,72 @@ def carry_out(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[LedgerA
     return answer, finish(kit, run, look_for(kit, hypothesis, sight, gaps))
 
 
-def abandon_dead(kit: Kit, *, older_than_hours: float = 6) -> tuple[str, ...]:
-    """Give up runs that were killed: still running long after they began. Returns their ids."""
+def abandon(kit: Kit, run_id: str, why: str) -> bool:
+    """Give up a run that did not end: its claim is free and its hypothesis waits again.
+
+    False where the run has ended already: what it settled stands.
+    """
+    with kit.open_unit() as unit:
+        run = unit.hunts.get(run_id)
+        if run is None or run.state is not HuntState.RUNNING:
+            return False
+        unit.hunts.save(replace(run, state=HuntState.ABANDONED), actor=kit.actor, why=why)
+        unit.claims.release(run.id)
+        stored = unit.hypotheses.by_key(run.hypothesis_key)
+        others = any(
+            other.hypothesis_key == run.hypothesis_key and other.id != run.id
+            for other in unit.hunts.list(HuntState.RUNNING)
+        )
+        if stored is not None and stored.state is HypothesisState.HUNTING and not others:
+            free = replace(stored, state=HypothesisState.READY)
+            unit.hypotheses.save(free, actor=kit.actor, why=f"{run.id}: {why}")
+        unit.commit()
+    return True
+
+
+RENEW_EVERY = 30.0
+"""Seconds between two signs of life of a hunt that holds a claim."""
+SILENT_FOR = timedelta(minutes=5)
+"""After this long without a sign of life a run with a claim is dead."""
+LONGEST = timedelta(hours=6)
+"""After this long a run without a claim is."""
+
+
+@contextmanager
+def alive(kit: Kit, run: HuntRun) -> Iterator[None]:
+    """Within the block a run renews its claim, so that others can tell it from a killed one."""
+    stop = Event()
+
+    def renew() -> None:
+        while not stop.wait(RENEW_EVERY):
+            try:
+                with kit.open_unit() as unit:
+                    unit.claims.renew(run.id)
+                    unit.commit()
+            except HuntonceError:  # the next sign may come through; missing all of them frees it
+                _LOG.warning("%s could not renew its claim", run.id)
+
+    thread = Thread(target=renew, name=f"alive {run.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def abandon_dead(kit: Kit) -> tuple[str, ...]:
+    """Give up runs that were killed: without a sign of life for long. Returns their ids."""
     now = kit.clock()
     with kit.open_unit() as unit:
+        renewed = unit.claims.renewed()
         dead = [
-            run
+            run.id
             for run in unit.hunts.list(HuntState.RUNNING)
-            if (now - run.started_at).total_seconds() > older_than_hours * 3600
+            if (
+                now - renewed[run.id] > SILENT_FOR
+                if run.id in renewed
+                else now - run.started_at > LONGEST
+            )
         ]
-        for run in dead:
-            why = "its process is gone"
-            unit.hunts.save(replace(run, state=HuntState.ABANDONED), actor=kit.actor, why=why)
-            unit.claims.release(run.id)
-        unit.commit()
-    return tuple(run.id for run in dead)
+    return tuple(run for run in dead if abandon(kit, run, "its process is gone"))

@@ -7,10 +7,10 @@ from datetime import datetime
 from huntonce.models.feedback.stixtext import markings, read_object, refs
 from huntonce.models.ids import digest
 from huntonce.models.ports import UnitOfWork
-from huntonce.models.proposal import Proposal, ProposalState
+from huntonce.models.proposal import WAITING, Proposal, ProposalState
 from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import PROPOSAL_LIFE, propose
+from huntonce.models.stages.leaving import propose
 from huntonce.models.stages.sending import approved, key_of, payload_of, put
 
 
@@ -62,7 +62,7 @@ def keep(
         stored = [_stored(unit, p, kit.actor, f"planned for {destination}") for p in planned]
         _supersede(unit, kit, stored, subject, destination)
         leaving = [p for p in stored if p.state is PublicationState.PLANNED]
-        if leaving and kit.policy.approvals.get("publish", "ask") == "auto":
+        if leaving and not kit.policy.rule("publish").asks(len(leaving), outside=True):
             stored = [approved(unit, p, kit.actor) if p in leaving else p for p in stored]
             put(unit, [p for p in stored if p.state is PublicationState.APPROVED], now=now)
         elif own := [p for p in leaving if p.subject == subject]:
@@ -106,12 +106,12 @@ def _propose(
             target=destination,
             summary=f"publish {len(leaving)} objects of {subject} to {destination}",
             evidence=key_of(leaving),
-            expires_at=now + PROPOSAL_LIFE,
+            expires_at=now + kit.policy.proposal_life,
         ),
         why=f"{subject} is closed" if subject.startswith("CASE") else f"{subject} has concluded",
         now=now,
     )
-    for old in unit.proposals.list(ProposalState.PENDING):
+    for old in unit.proposals.list(*WAITING):
         same = (old.change, old.subject, old.target) == ("publish", subject, destination)
         if same and old.id != made.id:
             fresh = replace(old, state=ProposalState.EXPIRED)

@@ -3,12 +3,14 @@
 Killed before the commit, nothing of it exists; after it, everything does, and the outbox sends.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from huntonce.models.case import Case, CaseState
 from huntonce.models.detection import Deployment, Detection, DetectionState
+from huntonce.models.errors import StateError
 from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
@@ -101,9 +103,19 @@ def _claim(
 
 
 def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> Settled:
-    """Store findings, gaps, detections, cases and the verdict, and write what leaves down."""
+    """Store findings, gaps, detections, cases and the verdict, and write what leaves down.
+
+    Raises:
+        StateError: The run was given up meanwhile; another may have hunted in its place.
+    """
     now = kit.clock()
     with kit.open_unit() as unit:
+        held = unit.hunts.get(run.id)
+        if held is not None and held.state is HuntState.ABANDONED:
+            raise StateError(
+                f"{run.id} was given up before it ended: nothing of it is recorded",
+                hint="its hypothesis waits to be hunted again",
+            )
         findings = tuple(
             _keep_finding(unit, kit, finding, run) for finding in result.looked.findings
         )
@@ -251,6 +263,7 @@ def _keep_detection(
         change="deploy",
         summary=f"deploy {stored.id} {stored.title} to {kit.rules.name}",
         now=now,
+        size=stored.certificate.interval[1] if stored.certificate else math.inf,
     )
     return stored
 
@@ -301,4 +314,5 @@ def _hand_over(unit: UnitOfWork, kit: Kit, case: Case, now: datetime) -> None:
         change="open_case",
         summary=f"open {case.id}: {case.title}",
         now=now,
+        size=len(case.hosts),
     )

@@ -1,6 +1,8 @@
 """Hunt claims: the unique row that lets one run at a time hunt a hypothesis on a SIEM."""
 
-from sqlalchemy import delete
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
 
 from huntonce.models.state.codec import stored_key
 from huntonce.models.state.columns import clean
@@ -27,6 +29,18 @@ class Claims:
             end=window.end,
             taken_at=self._work.clock(),
         )
+
+    def renew(self, run: str) -> None:
+        """Say that a run still lives; nothing where it holds nothing."""
+        mine = HUNT_CLAIM.c.run == clean(run)
+        self._work.write().execute(
+            update(HUNT_CLAIM).where(mine).values(taken_at=self._work.clock())
+        )
+
+    def renewed(self) -> dict[str, datetime]:
+        """Run to when it last said that it lives, for every claim."""
+        rows = self._work.connection().execute(select(HUNT_CLAIM.c.run, HUNT_CLAIM.c.taken_at))
+        return {str(run): moment for run, moment in rows}
 
     def release(self, run: str) -> None:
         """Give up what a run holds; nothing where it holds nothing."""

@@ -18,9 +18,11 @@ LIMIT = 240
 def huntonce() -> Run:
     """Runs the command as a user does: (exit code, parsed --json answer, standard error)."""
 
-    def run(*words: str | Path, as_json: bool = True) -> tuple[int, Any, str]:
+    def run(
+        *words: str | Path, as_json: bool = True, environment: dict[str, str] | None = None
+    ) -> tuple[int, Any, str]:
         command = [sys.executable, "-m", "huntonce.cli", *map(str, words)]
-        environment = {
+        clean = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PREFECT_", "HUNTONCE_HOME"))
@@ -30,7 +32,7 @@ def huntonce() -> Run:
             capture_output=True,
             text=True,
             timeout=LIMIT,
-            env=environment,
+            env={**clean, **(environment or {})},
             check=False,
         )
         answer = json.loads(done.stdout) if as_json and done.stdout.strip() else done.stdout

@@ -1,6 +1,6 @@
 """A small estate with its logs, and the kit of a stage over it: memory connectors, a real store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,6 +14,7 @@ from huntonce.connectors.intel.author_words import author_opinion, author_ruled_
 from huntonce.connectors.siem.memory import MemorySiem
 from huntonce.connectors.sigma.rules import validate_rule
 from huntonce.connectors.tickets.memory import MemoryTickets
+from huntonce.models.approval import Rule
 from huntonce.models.attack import Catalogue, load_catalogue
 from huntonce.models.content import Library, load_library
 from huntonce.models.ids import digest, stix_id
@@ -217,6 +218,11 @@ class Bench:
             }
 
 
+def rules_of(modes: Mapping[str, str], people: int = 1) -> dict[str, Rule]:
+    """A policy's rules from kind of change to mode."""
+    return {change: Rule(mode=mode, people=people) for change, mode in modes.items()}
+
+
 def bench(
     folder: Path,
     events: Iterable[Event] = (),
@@ -239,7 +245,7 @@ def bench(
             gap_owner="platform",
             **profile,
         ),
-        policy=Policy(approvals=approvals or AUTO),
+        policy=Policy(approvals=rules_of(approvals or AUTO)),
         library=library(),
         catalogue=catalogue(),
         siem=siem,

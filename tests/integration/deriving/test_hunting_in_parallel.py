@@ -1,5 +1,6 @@
 """Hunt once holds under parallel loops: one row a fingerprint, one run a window."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from huntonce.models.hunt import HuntState
 from huntonce.models.hypothesis import HypothesisState
 from huntonce.models.ledger import Answer, NotDueError
+from huntonce.models.stages import operate
 from huntonce.models.stages.hypothesise import ledger
-from huntonce.models.stages.operate import abandon_dead, carry_out, start
+from huntonce.models.stages.operate import abandon_dead, alive, carry_out, start
 from huntonce.models.state.store import open_store
 from huntonce.models.windows import HOUR, Window
 from tests.integration.deriving import claimants
@@ -87,6 +89,50 @@ def test_what_a_killed_run_held_is_free_once_it_is_given_up(stocked: str, tmp_pa
 
     assert given_up == (run.id,)
     start(made.kit, task, WINDOW, answer, once=True)
+
+
+def test_a_claim_lives_as_long_as_its_run_says_so(stocked: str, tmp_path: Path) -> None:
+    made = hunter(stocked, str(tmp_path / "1"))
+    claimants.derive(stocked, str(tmp_path / "2"))
+    with made.kit.open_unit() as unit:
+        task = next(h for h in unit.hypotheses.list() if h.technique_id == "T1053.005")
+    run, _, _ = start(made.kit, task, WINDOW, ledger(made.kit, task, WINDOW), once=True)
+    for _ in range(5):
+        made.clock.pass_by(minutes=4)
+        with made.kit.open_unit() as unit:
+            unit.claims.renew(run.id)
+            unit.commit()
+        assert abandon_dead(made.kit) == ()
+
+    made.clock.pass_by(minutes=6)
+
+    assert abandon_dead(made.kit) == (run.id,)
+    with made.kit.open_unit() as unit:
+        stored = unit.hypotheses.get(task.id)
+    assert stored is not None
+    assert stored.state is HypothesisState.READY
+
+
+def test_a_hunt_shows_that_it_lives(
+    stocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "RENEW_EVERY", 0.02)
+    made = hunter(stocked, str(tmp_path / "1"))
+    claimants.derive(stocked, str(tmp_path / "2"))
+    with made.kit.open_unit() as unit:
+        task = next(h for h in unit.hypotheses.list() if h.technique_id == "T1053.005")
+    run, _, _ = start(made.kit, task, WINDOW, ledger(made.kit, task, WINDOW), once=True)
+    made.clock.pass_by(minutes=6)
+
+    with alive(made.kit, run):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with made.kit.open_unit() as unit:
+                if unit.claims.renewed()[run.id] == made.clock():
+                    break
+            time.sleep(0.02)
+
+    assert abandon_dead(made.kit) == ()
 
 
 def test_an_analysts_hunt_asks_nobody(stocked: str, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_the_profile_and_the_policy_follow_the_settings(tmp_path: Path) -> None:
     ]
     assert profile.platforms == ("windows",)
     assert profile.change_windows[0].days == (5,)
-    assert policy.approvals["deploy"] == "ask"
+    assert policy.rule("deploy").mode == "ask"
 
 
 @pytest.mark.parametrize("text", ["name,ip\nPC1,\n", "", None])

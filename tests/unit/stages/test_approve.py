@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from huntonce.models.approval import Approver, Rule, code_for
 from huntonce.models.errors import DomainError
 from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.dispatch import dispatch
-from huntonce.models.stages.leaving import PROPOSAL_LIFE
+from huntonce.models.stages.kit import Policy
 from huntonce.models.stages.operate import carry_out, find_target
 from huntonce.models.windows import Window
 from tests.support.builders import T0, after
-from tests.support.kits import ASK, HOURS, Bench, bench, intrusion, quiet_day
+from tests.support.kits import ASK, HOURS, Bench, bench, intrusion, quiet_day, rules_of, with_kit
 
 DAY = Window(T0, T0 + timedelta(hours=HOURS))
 
@@ -113,7 +114,7 @@ def test_the_next_hunt_proposes_the_subject_as_it_is_now(made: Bench) -> None:
 
 def test_what_expired_is_refused_and_proposed_anew_by_the_next_hunt(made: Bench) -> None:
     (proposal,) = proposals(made, "open_case")
-    made.clock.pass_by(seconds=PROPOSAL_LIFE.total_seconds() + 1)
+    made.clock.pass_by(hours=72, seconds=1)
 
     with pytest.raises(DomainError, match="expired"):
         decide(made.kit, proposal.id, approve=True, by="ann")
@@ -127,7 +128,7 @@ def test_what_expired_is_refused_and_proposed_anew_by_the_next_hunt(made: Bench)
 
 
 def test_what_nobody_looked_at_in_time_is_proposed_anew_too(made: Bench) -> None:
-    made.clock.pass_by(seconds=PROPOSAL_LIFE.total_seconds() + 1)
+    made.clock.pass_by(hours=72, seconds=1)
 
     hunt(made)
 
@@ -137,7 +138,7 @@ def test_what_nobody_looked_at_in_time_is_proposed_anew_too(made: Bench) -> None
 def test_a_rejection_is_not_asked_again(made: Bench) -> None:
     (proposal,) = proposals(made, "open_case")
     decide(made.kit, proposal.id, approve=False, by="ann")
-    made.clock.pass_by(seconds=PROPOSAL_LIFE.total_seconds() + 1)
+    made.clock.pass_by(hours=72, seconds=1)
 
     hunt(made)
 
@@ -155,3 +156,83 @@ def test_hunting_again_proposes_nothing_twice(made: Bench) -> None:
     hunt(made)
 
     assert [p.id for p in proposals(made)] == before
+
+
+def asking(made: Bench, **policy: object) -> Bench:
+    return with_kit(made, policy=replace(made.kit.policy, **policy))  # type: ignore[arg-type]
+
+
+def test_two_people_have_to_approve_where_the_policy_says_so(made: Bench) -> None:
+    two = asking(made, approvals=rules_of(ASK, people=2))
+    (proposal,) = proposals(made, "open_case")
+
+    first = decide(two.kit, proposal.id, approve=True, by="Ann")
+    assert (first.state, at_desks(made)) == (ProposalState.ENDORSED, (0, 0, 0))
+    with pytest.raises(DomainError, match="approved P-"):
+        decide(two.kit, proposal.id, approve=True, by=" ann ")
+    second = decide(two.kit, proposal.id, approve=True, by="Bob")
+
+    assert (second.state, second.decided_by) == (ProposalState.APPROVED, "Ann, Bob")
+    assert at_desks(made) == (0, 1, 0)
+
+
+def test_one_rejection_ends_what_two_should_approve(made: Bench) -> None:
+    two = asking(made, approvals=rules_of(ASK, people=2))
+    (proposal,) = proposals(made, "open_case")
+    decide(two.kit, proposal.id, approve=True, by="Ann")
+
+    decide(two.kit, proposal.id, approve=False, by="Bob")
+
+    (ended,) = proposals(made, "open_case")
+    assert (ended.state, ended.decided_by) == (ProposalState.REJECTED, "Bob")
+    assert at_desks(made) == (0, 0, 0)
+
+
+def test_what_one_of_two_approved_lapses_with_its_approval(made: Bench) -> None:
+    two = asking(made, approvals=rules_of(ASK, people=2))
+    (proposal,) = proposals(made, "open_case")
+    decide(two.kit, proposal.id, approve=True, by="Ann")
+    made.clock.pass_by(hours=72, seconds=1)
+
+    hunt(two)
+
+    (again,) = proposals(made, "open_case")
+    assert (again.state, again.approvals) == (ProposalState.PENDING, ())
+
+
+def test_only_an_approver_with_the_code_of_this_decision_decides(made: Bench) -> None:
+    known = {"amy": Approver(token="amys long secret"), "joe": Approver(token="x", may=("deploy",))}
+    guarded = asking(made, approvers=known)
+    (case,), (rule,) = proposals(made, "open_case"), proposals(made, "deploy")
+    code = code_for("amys long secret", case, "approve")
+
+    for by, given in (("eve", code), ("amy", ""), ("amy", "amys long secret"), ("joe", code)):
+        with pytest.raises(DomainError):
+            decide(guarded.kit, case.id, approve=True, by=by, code=given)
+    with pytest.raises(DomainError, match="prove"):
+        decide(guarded.kit, case.id, approve=False, by="amy", code=code)
+    with pytest.raises(DomainError, match="prove"):
+        decide(guarded.kit, rule.id, approve=True, by="amy", code=code)
+    assert at_desks(made) == (0, 0, 0)
+
+    assert decide(guarded.kit, case.id, approve=True, by="AMY", code=code).decided_by == "amy"
+    assert at_desks(made) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "outside", "asks"),
+    [
+        (Rule(mode="own"), 1e9, False, False),
+        (Rule(mode="own"), 0, True, True),
+        (Rule(mode="auto"), 1e9, True, False),
+        (Rule(mode="ask"), 0, False, True),
+        (Rule(mode="over", threshold=2), 2, True, False),
+        (Rule(mode="over", threshold=2), 2.01, False, True),
+    ],
+)
+def test_a_policy_asks_when_it_says(rule: Rule, size: float, outside: bool, asks: bool) -> None:
+    assert rule.asks(size, outside=outside) is asks
+
+
+def test_a_kind_of_change_that_nobody_decided_on_asks() -> None:
+    assert Policy().rule("anything").asks(0, outside=False)

@@ -19,6 +19,7 @@ from huntonce.models.ports import UnitOfWork
 from huntonce.models.query import SearchResult, SigmaSearch
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.operate import (
+    abandon,
     abandon_dead,
     carry_out,
     default_window,
@@ -430,3 +431,28 @@ def test_the_same_task_on_one_more_host_is_a_new_finding_with_a_case(tmp_path: P
 
     assert [f.hosts for f in again.findings] == [("PC1", "PC2")]
     assert [c.id for c in again.cases] == ["CASE-2"]
+
+
+def test_a_run_that_has_ended_is_not_given_up(tmp_path: Path) -> None:
+    made = bench(tmp_path, quiet_day())
+    settled = hunt(made)
+
+    assert not abandon(made.kit, settled.run.id, "cancelled")
+
+    with made.unit() as unit:
+        (run,) = unit.hunts.list()
+        assert run.state is HuntState.CONCLUDED
+
+
+def test_what_was_given_up_does_not_settle_any_more(tmp_path: Path) -> None:
+    made = bench(tmp_path, [*quiet_day(), *intrusion()])
+    target = find_target(made.kit, "T1053.005")
+    run, sight, gaps = start(made.kit, target, DAY, ledger(made.kit, target, DAY))
+    result = look_for(made.kit, target, sight, gaps)
+    assert abandon(made.kit, run.id, "cancelled")
+
+    with pytest.raises(StateError, match="given up"):
+        settle(made.kit, run, result, promote(made.kit, result))
+
+    counts = made.counts()
+    assert counts["findings"] == counts["gaps"] == counts["cases"] == 0

@@ -19,7 +19,7 @@ from huntonce.models.stages.outlets import Outlet
 from huntonce.models.stages.planned import keep_approved
 from huntonce.models.stages.sending import send_publications
 from huntonce.models.tlp import Tlp
-from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, with_kit
+from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, rules_of, with_kit
 
 SENT, PLANNED = PublicationState.SENT, PublicationState.PLANNED
 
@@ -146,7 +146,7 @@ def test_an_approved_plan_is_sent_and_kept_as_sent(made: Bench) -> None:
 
 
 def test_auto_policy_sends_without_a_proposal(made: Bench) -> None:
-    policy = replace(made.kit.policy, approvals={**AUTO, "publish": "auto"})
+    policy = replace(made.kit.policy, approvals=rules_of({**AUTO, "publish": "auto"}))
     case, (one, destination) = closed(made), outlet(Tlp.RED)
 
     plan_case(with_kit(made, policy=policy).kit, case, [one])
