@@ -10,6 +10,7 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.flows.waiting import show_waiting
 from huntonce.models.case import Case, Determination
 from huntonce.models.errors import DomainError
 from huntonce.models.publication import Publication, PublicationState
@@ -106,6 +107,7 @@ def close_the_loop(
             close(kit, case.upper(), determination, note)
         sent = dispatch(kit)
         closed = learn(kit, opened.outlets())
+        show_waiting(kit)
     return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
 
 
@@ -153,6 +155,7 @@ def decide_proposal(
         )
         dispatch(kit)
         publish(kit, opened.outlets())
+        show_waiting(kit)
     return {
         "id": made.id,
         "state": made.state.value,
