@@ -10,6 +10,7 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.flows.waiting import show_waiting
 from huntonce.models.case import Case, Determination
 from huntonce.models.errors import DomainError
 from huntonce.models.hunt import HuntRun
@@ -119,6 +120,7 @@ def close_the_loop(
             close(kit, case.upper(), determination, note)
         sent = dispatch(kit)
         closed = learn(kit, opened.outlets())
+        show_waiting(kit)
     return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
 
 
@@ -167,6 +169,7 @@ def decide_proposal(
         replan(kit, made, opened.outlets())
         dispatch(kit)
         publish(kit, opened.outlets())
+        show_waiting(kit)
     return {
         "id": made.id,
         "state": made.state.value,

@@ -1,7 +1,5 @@
 """The hunt flow: what can be seen, what is there, and what comes of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,6 +13,7 @@ from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.flows.waiting import show_waiting
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
@@ -26,20 +25,22 @@ from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import (
     LONGEST,
-    abandon,
-    alive,
+    abandon_dead,
     as_seen,
     default_window,
     find_target,
     finish,
     look_for,
     start,
+    to_its_end,
 )
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window, utc
 
 REASONS_TOLD = 4
+TARGET = r"^([Tt][0-9]{4}(\.[0-9]{3})?|[Tt][^0-9].*|[^Tt].*|[Tt])$"
+"""What begins like a technique's id has to be one; Prefect's form refuses the rest at once."""
 Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
 
 
@@ -78,13 +79,15 @@ def run_hunt(
         run, sight, gaps = probe(
             opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
         )
-        with _to_its_end(kit, run):
+        with to_its_end(kit, run):
             watch_detections(kit)
             _tell_evidence(hypothesis, sight, gaps)
             result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
             settled = conclude(opaque(kit), opaque(run), opaque(result))
     _tell_hunt(result, settled)
     _tell_outcomes(settled)
+    run = settled.run
+    ours = {*run.gap_ids, *run.detection_ids, *run.case_ids}
     create_markdown_artifact(
         key=settled.run.id.lower(),
         markdown=hunt_page(
@@ -94,22 +97,12 @@ def run_hunt(
             settled.gaps,
             settled.detections,
             settled.cases,
+            [p for p in show_waiting(kit) if p.subject in ours],
         ),
         description=f"{hypothesis.technique_id}: {settled.run.verdict}",
     )
     _announce(settled)
     return settled
-
-
-@contextmanager
-def _to_its_end(kit: Kit, run: HuntRun) -> Iterator[None]:
-    with alive(kit, run):
-        try:
-            yield
-        except BaseException as error:  # a cancelled run too
-            reason = "failed" if isinstance(error, Exception) else "cancelled"
-            abandon(kit, run.id, f"{reason}: {str(error) or type(error).__name__}")
-            raise
 
 
 def _announce(settled: Settled) -> None:
@@ -192,7 +185,7 @@ def _tell_outcomes(settled: Settled) -> None:
 
 @flow(name="hunt", timeout_seconds=LONGEST.total_seconds())
 def hunt(
-    target: Annotated[str, Field(min_length=1, max_length=200)] = "T1053.005",
+    target: Annotated[str, Field(min_length=1, max_length=200, pattern=TARGET)] = "T1053.005",
     since: datetime | None = None,
     until: datetime | None = None,
     siem: SiemName = "lake",
@@ -219,6 +212,7 @@ def hunt(
         window = Window(utc(since) if since else extent.start, utc(until) if until else extent.end)
         if dry_run:
             return _look_only(kit, hypothesis, window)
+        abandon_dead(kit)
         answer = ledger(kit, hypothesis, window)
         if not once:
             return summary(run_hunt(kit, hypothesis, window, answer))

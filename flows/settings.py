@@ -144,6 +144,13 @@ class PolicySettings(_Part):
     two_people: list[Change] = Field(
         [], description="Kinds of change that two different people must approve."
     )
+    silent_seconds: float = Field(
+        300,
+        ge=5,
+        le=86_400,
+        description="After this long without a sign of life a hunt's process counts as gone, and "
+        "what it was hunting is free.",
+    )
     proposal_hours: float = Field(
         72, gt=0, le=8760, description="How long a proposal waits for a decision before it lapses."
     )
@@ -423,6 +430,7 @@ def policy_of(settings: Settings) -> Policy:
             for name, one in settings.approvers.items()
         },
         proposal_life=timedelta(hours=part.proposal_hours),
+        silent_for=timedelta(seconds=part.silent_seconds),
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
         max_lag=timedelta(hours=part.max_lag_hours),

@@ -9,6 +9,7 @@ from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.proposal import Proposal
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@/])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -51,6 +52,38 @@ def steps_page(title: str, steps: Iterable[tuple[str, Sequence[str]]]) -> str:
     return "\n\n".join(parts)
 
 
+WAITING_COLUMNS = ("proposal", "change", "of", "to", "what it does", "approved by", "lapses")
+DECIDE = (
+    "Decide with the form of decide-proposal ([Deployments](/deployments)): the proposal's id, "
+    "approve or reject, your name."
+)
+
+
+def proposals_page(proposals: Sequence[Proposal]) -> str:
+    """The changes that wait for a person."""
+    if not proposals:
+        return "# Proposals\n\nNothing waits for a decision."
+    return "\n\n".join(["# Proposals", DECIDE, _waiting(proposals)])
+
+
+def _waiting(proposals: Sequence[Proposal]) -> str:
+    return table(
+        WAITING_COLUMNS,
+        [
+            (
+                p.id,
+                p.change,
+                p.subject,
+                p.target,
+                p.summary,
+                ", ".join(p.approvals) or "nobody yet",
+                f"{p.expires_at:%Y-%m-%d %H:%M} UTC",
+            )
+            for p in proposals
+        ],
+    )
+
+
 def hunt_page(
     run: HuntRun,
     hypothesis: Hypothesis,
@@ -58,6 +91,7 @@ def hunt_page(
     gaps: Sequence[Gap],
     detections: Sequence[Detection] = (),
     cases: Sequence[Case] = (),
+    proposals: Sequence[Proposal] = (),
 ) -> str:
     """A hunt as an operator reads it."""
     verdict = run.verdict.value if run.verdict else run.state.value
@@ -67,6 +101,10 @@ def hunt_page(
         f"**Verdict: {escape(verdict)}.** {escape(run.why, 2000)}",
         f"{escape(f'{run.start} to {run.end}')}, on {escape(run.siem)}, {escape(run.ledger)}",
     ]
+    if run.power is not None:
+        parts.append(f"**Power:** {escape(run.power.words, 2000)}")
+    if proposals:
+        parts += ["## Waiting for a person", DECIDE, _waiting(proposals)]
     if findings:
         parts.append("## Findings")
         parts.append(

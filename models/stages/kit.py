@@ -33,6 +33,7 @@ class Policy:
         approvals: Kind of change (deploy, open_case, open_ticket, publish) to when it asks.
         approvers: Who may decide, by name; empty: anybody, on trust.
         proposal_life: How long a proposal waits before it lapses.
+        silent_for: After this long without a sign of life a hunt's process counts as gone.
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
         max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
@@ -44,6 +45,7 @@ class Policy:
     approvals: Mapping[str, Rule] = field(default_factory=dict)
     approvers: Mapping[str, Approver] = field(default_factory=dict)
     proposal_life: timedelta = timedelta(days=3)
+    silent_for: timedelta = timedelta(minutes=5)
     gap_passes: int = 2
     rule_author: str = "Huntonce"
     max_lag: timedelta = MAX_LAG

@@ -143,6 +143,7 @@ def as_seen(kit: Kit, result: HuntResult) -> HuntRun:
         verdict=result.verdict,
         why=result.why,
         power=result.sight.power,
+        floor=kit.policy.power_floor,
         checks=result.checks,
         outcomes=("dry run: nothing was recorded and nothing left",),
     )
@@ -163,7 +164,20 @@ def carry_out(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[LedgerA
     """A whole hunt that a person asked for: it says what the ledger thinks, and looks anyway."""
     answer = ledger(kit, hypothesis, window)
     run, sight, gaps = start(kit, hypothesis, window, answer)
-    return answer, finish(kit, run, look_for(kit, hypothesis, sight, gaps))
+    with to_its_end(kit, run):
+        return answer, finish(kit, run, look_for(kit, hypothesis, sight, gaps))
+
+
+@contextmanager
+def to_its_end(kit: Kit, run: HuntRun) -> Iterator[None]:
+    """Within the block a run is alive; one that fails or is cancelled there is given up whole."""
+    with alive(kit, run):
+        try:
+            yield
+        except BaseException as error:  # a cancelled run too
+            reason = "failed" if isinstance(error, Exception) else "cancelled"
+            abandon(kit, run.id, f"{reason}: {str(error) or type(error).__name__}")
+            raise
 
 
 def abandon(kit: Kit, run_id: str, why: str) -> bool:
@@ -189,10 +203,8 @@ def abandon(kit: Kit, run_id: str, why: str) -> bool:
     return True
 
 
-RENEW_EVERY = 30.0
-"""Seconds between two signs of life of a hunt that holds a claim."""
-SILENT_FOR = timedelta(minutes=5)
-"""After this long without a sign of life a run with a claim is dead."""
+SIGNS = 10
+"""A run with a claim gives so many signs of life in the time after which a silent one is dead."""
 LONGEST = timedelta(hours=6)
 """After this long a run without a claim is."""
 
@@ -203,7 +215,7 @@ def alive(kit: Kit, run: HuntRun) -> Iterator[None]:
     stop = Event()
 
     def renew() -> None:
-        while not stop.wait(RENEW_EVERY):
+        while not stop.wait(kit.policy.silent_for.total_seconds() / SIGNS):
             try:
                 with kit.open_unit() as unit:
                     unit.claims.renew(run.id)
@@ -229,7 +241,7 @@ def abandon_dead(kit: Kit) -> tuple[str, ...]:
             run.id
             for run in unit.hunts.list(HuntState.RUNNING)
             if (
-                now - renewed[run.id] > SILENT_FOR
+                now - renewed[run.id] > kit.policy.silent_for
                 if run.id in renewed
                 else now - run.started_at > LONGEST
             )

@@ -77,6 +77,8 @@ def begin(
         )
         if once:
             _claim(unit, kit, hypothesis, run, window)
+        else:  # its signs of life hang on the claim; a person's run goes on without one too
+            unit.claims.take(hypothesis.key, run.siem, run=run.id, window=window)
         stored = unit.hypotheses.by_key(hypothesis.key)
         if stored is not None and stored.state is HypothesisState.PROPOSED:
             stored = unit.hypotheses.save(

@@ -116,7 +116,7 @@ def test_a_claim_lives_as_long_as_its_run_says_so(stocked: str, tmp_path: Path) 
 def test_a_hunt_shows_that_it_lives(
     stocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "RENEW_EVERY", 0.02)
+    monkeypatch.setattr(operate, "SIGNS", 15_000)
     made = hunter(stocked, str(tmp_path / "1"))
     claimants.derive(stocked, str(tmp_path / "2"))
     with made.kit.open_unit() as unit:

@@ -1,0 +1,206 @@
+"""Huntonce on more than one process: PostgreSQL for both stores, one Prefect server, N workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import make_url
+
+from huntonce.connectors.siem.labfiles import write_lab
+from huntonce.connectors.siem.lake.loader import load_paths
+from huntonce.flows.runtime import POOL, QUIET
+from huntonce.models.hunt import HuntRun, HuntState
+from huntonce.models.hypothesis import Hypothesis, HypothesisState
+from huntonce.models.lab.company import LabSpec, build_company
+from huntonce.models.state.store import Store, open_store
+from tests.support.serving import READY, Served, ask, free_port, wait_for
+from tests.support.stores import postgresql_database
+
+SILENT = 10
+"""Seconds after which a worker that says nothing counts as gone."""
+
+
+@dataclass
+class Cluster:
+    """A home, its store, a server, and the workers that were started."""
+
+    served: Served
+    store: Store
+    environment: dict[str, str]
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def work(self, count: int, *, runs: int = 1) -> None:
+        """Start workers, each of which carries ``runs`` flow runs at a time."""
+        for _ in range(count):
+            name = f"worker-{len(self.workers) + 1}"
+            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+            command += ["--name", name, "--limit", str(runs)]
+            self.workers.append(self._child(command, name))
+
+    def _child(self, command: list[str], name: str) -> "subprocess.Popen[bytes]":
+        own = {"PREFECT_HOME": str(self.served.home / name)}
+        with (self.served.home / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                env={**self.environment, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, worker: "subprocess.Popen[bytes]") -> int:
+        """Kill a worker as a machine that loses power would; how many runs it was carrying."""
+        carried = descendants(worker.pid)
+        for process in (worker.pid, *carried):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        worker.wait()
+        return len(carried)
+
+    def queue(self, count: int) -> None:
+        """Store hypotheses that are due; plan-hunts asks for their hunts."""
+        with self.store.unit() as unit:
+            for number in range(count):
+                unit.hypotheses.add(
+                    Hypothesis(
+                        technique_id="T1053.005",
+                        technique_name="Scheduled Task",
+                        scope=f"windows, site {number}",
+                        statement=f"Somebody registered a scheduled task at site {number}.",
+                        state=HypothesisState.READY,
+                        priority=0.5,
+                    ),
+                    actor="test",
+                    why="to be hunted",
+                )
+            unit.commit()
+
+    def hunts(self, state: HuntState) -> list[HuntRun]:
+        with self.store.unit() as unit:
+            return list(unit.hunts.list(state))
+
+    def drain(self, count: int, within: float) -> float:
+        """Wait until so many hunts are concluded; the seconds that took.
+
+        Where nothing moves for a while, plan-hunts is asked again, as its schedule does.
+        """
+        began = moved = time.monotonic()
+        seen = 0
+        while (done := len(self.hunts(HuntState.CONCLUDED))) < count:
+            now = time.monotonic()
+            if done > seen:
+                seen, moved = done, now
+            assert now - began < within, f"{done} of {count} hunts ended within {within:.0f} s"
+            if now - moved > SILENT + 5:
+                self.served.start("plan-hunts", most=count)
+                moved = now + SILENT
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """End what is still running."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                self.kill(worker)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below one, children first."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+@contextmanager
+def cluster(server: str, folder: Path) -> Iterator[Cluster]:
+    """A cluster without workers over a small lab, on databases of its own; ends with the block."""
+    home = folder / "home"
+    home.mkdir()
+    company = build_company(LabSpec(hosts=20, days=2))
+    load_paths(home / "lake", write_lab(company, folder / "lab").paths)
+    with ExitStack() as stack:
+        ours = stack.enter_context(postgresql_database(server))
+        theirs = make_url(stack.enter_context(postgresql_database(server)))
+        (home / "huntonce.toml").write_text(
+            f'[store]\nurl = "{ours}"\n[policy]\nsilent_seconds = {SILENT}\n'
+        )
+        store = stack.enter_context(open_store(ours))
+        served = Served(home, f"http://127.0.0.1:{free_port()}")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "HUNTONCE_"))}
+        environment = {
+            **clean,
+            **QUIET,
+            "HUNTONCE_HOME": str(home),
+            "PREFECT_API_URL": served.api,
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        }
+        made = Cluster(served, store, environment)
+        stack.callback(made.close)
+        made.environment["PREFECT_API_DATABASE_CONNECTION_URL"] = theirs.set(
+            drivername="postgresql+asyncpg"
+        ).render_as_string(hide_password=False)
+        made.workers.append(_server(made))
+        del made.environment["PREFECT_API_DATABASE_CONNECTION_URL"]
+        _register(made)
+        yield made
+
+
+def _server(made: Cluster) -> "subprocess.Popen[bytes]":
+    port = made.served.url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", port]
+    process = made._child(command, "server")
+
+    def answers() -> bool:
+        assert process.poll() is None, (made.served.home / "server.log").read_text()
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{made.served.api}/health", timeout=2).is_success
+        return False
+
+    wait_for(answers, "the Prefect server", READY)
+    return process
+
+
+def _register(made: Cluster) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "huntonce.cli", "register"],
+        env=made.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Three workers are to hunt at a time, beside a slot that a killed one holds for a while.
+    address = f"{made.served.api}/v2/concurrency_limits/huntonce-siem-lake"
+    ask("PATCH", address, {"limit": 8})
+
+
+def outcomes(store: Store) -> dict[str, list[Any]]:
+    """What hunts left in a store."""
+    with store.unit() as unit:
+        return {
+            "hunts": list(unit.hunts.list(HuntState.CONCLUDED)),
+            "findings": list(unit.findings.list()),
+            "gaps": list(unit.gaps.list()),
+            "detections": list(unit.detections.list()),
+            "cases": list(unit.cases.list()),
+        }
