@@ -7,6 +7,7 @@ import typer
 from huntonce.cli.commands import (
     attack,
     demo,
+    desks,
     gaps,
     hunting,
     intel,
@@ -61,6 +62,7 @@ app.add_typer(gaps.gaps, name="gaps")
 app.command("visibility")(visibility.visibility)
 app.add_typer(outcomes.detections, name="detections")
 app.add_typer(outcomes.cases, name="cases")
+app.add_typer(desks.app, name="desks")
 app.command("show")(outcomes.show)
 app.command("proposals")(outcomes.proposals)
 app.command("decide")(outcomes.decide)

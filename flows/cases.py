@@ -13,16 +13,17 @@ from huntonce.flows.story import tell
 from huntonce.models.case import Case
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.approve import decide
-from huntonce.models.stages.close import sync_cases
+from huntonce.models.stages.close import sync_desks
 from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.follow import Followed
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import Outlet, plan_case, send_publications
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
-def take_over_closures(kit: Kit) -> tuple[Case, ...]:
-    """What the desk has closed since the last look."""
-    return sync_cases(kit)
+def follow_desks(kit: Kit) -> Followed:
+    """How tickets and cases stand at their desks, and what was closed since the last look."""
+    return sync_desks(kit)
 
 
 @task(cache_policy=NO_CACHE)
@@ -39,7 +40,10 @@ def send(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 def learn(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Case, ...]:
     """Closed cases become planned intel."""
-    closed = take_over_closures(opaque(kit))
+    followed = follow_desks(opaque(kit))
+    closed = followed.closed
+    if followed.notices or followed.unreached:
+        tell("Desks", *followed.unreached, *followed.notices, unreached=len(followed.unreached))
     for case in closed:
         planned = write_intel(opaque(kit), opaque(case), opaque(outlets))
         held = [p for p in planned if p.state in _HELD]
@@ -82,7 +86,7 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 @flow(name="close-the-loop")
 def close_the_loop(home: HomePath = None) -> dict[str, Any]:
-    """Take over cases that IR has closed and plan what they taught us for publication."""
+    """Take over how tickets and cases stand; plan what closed cases taught us for publication."""
     with open_home(home) as opened:
         closed = learn(opened.kit(), opened.outlets())
     return {"closed": [case.id for case in closed]}

@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from huntonce.flows.desksettings import BUILTIN, DeskChoice, DeskSettings, check_choice
 from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.profile import Asset, ChangeWindow, Profile
 from huntonce.models.stages.kit import Policy
@@ -112,8 +113,11 @@ class PolicySettings(_Part):
     )
     rule_author: str = Field("Huntonce", description="Author of promoted Sigma rules.")
     deploy: Approval = Field("auto", description="Detections to the lake: ask or auto.")
-    open_ticket: Approval = Field("auto", description="Gap tickets: ask or auto.")
-    open_case: Approval = Field("auto", description="IR cases: ask or auto.")
+    open_ticket: Approval = Field(
+        "auto",
+        description="Gap tickets: ask or auto; unless set, a desk that is not built in asks.",
+    )
+    open_case: Approval = Field("auto", description="IR cases: as open_ticket.")
     publish: Approval = Field("ask", description="Intel to a TAXII destination: ask or auto.")
 
 
@@ -219,9 +223,18 @@ class Settings(BaseSettings):
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
+    desks: dict[str, DeskSettings] = Field({}, description="Desks of other products by name.")
+    tickets: DeskChoice = DeskChoice()
+    cases: DeskChoice = DeskChoice()
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        check_choice("tickets", self.tickets, self.desks)
+        check_choice("cases", self.cases, self.desks)
+        return self
 
     @classmethod
     @override
@@ -368,11 +381,17 @@ def policy_of(settings: Settings) -> Policy:
         default_tlp=part.default_tlp,
         approvals={
             "deploy": part.deploy,
-            "open_ticket": part.open_ticket,
-            "open_case": part.open_case,
+            "open_ticket": _leave(part, "open_ticket", settings.tickets),
+            "open_case": _leave(part, "open_case", settings.cases),
             "publish": part.publish,
         },
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
         max_lag=timedelta(hours=part.max_lag_hours),
     )
+
+
+def _leave(part: PolicySettings, change: str, choice: DeskChoice) -> str:
+    """What leaves for another system is asked for unless somebody decided otherwise."""
+    ask = choice.desk != BUILTIN and change not in part.model_fields_set
+    return "ask" if ask else str(getattr(part, change))
