@@ -1,6 +1,6 @@
 """``huntonce desks``: where tickets and cases go, and how they stand there."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ def list_desks(
     with session(home, as_json=as_json) as (opened, output):
         settings = opened.settings
         used = {"tickets": settings.tickets.desk, "cases": settings.cases.desk}
-        desks = [
+        desks: list[dict[str, Any]] = [
             {
                 "name": name,
                 "kind": part.kind if part else "builtin",

@@ -218,7 +218,8 @@ class JiraTickets(RemoteDesk):
         return [one.raw for one in self._call(lambda: self._jira.comments(key))]
 
     def _move(self, remote_id: str, comment: str, *, done: bool) -> None:
-        if not _KEY.fullmatch(remote_id):
+        # An issue that was moved to another project is still found by the key that it had here.
+        if not _KEY.fullmatch(remote_id) or remote_id.rpartition("-")[0] != self._config.place:
             raise self._none("ticket", remote_id)
         try:
             issue = self._call(lambda: self._jira.issue(remote_id, fields=_FIELDS)).raw

@@ -1,0 +1,1 @@
+"""Stateful stand-ins of the desks' servers, written from the vendors' documentation."""
