@@ -61,6 +61,8 @@ class DeskSettings(BaseModel):
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
             raise ValueError("an address is https://host, without a user name in it")
+        if not re.fullmatch(r"[!#-;=?-Z_a-z~%]+", url):
+            raise ValueError("an address has no spaces, quotes or brackets")
         return url.rstrip("/")
 
     @field_validator("labels")

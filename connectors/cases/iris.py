@@ -197,7 +197,7 @@ class IrisCases(RemoteDesk):
         found = self._read("/manage/cases/filter", {"case_soc_id": tag, "per_page": "10"})
         ids = [
             number
-            for row in rows(found, "cases")
+            for row in self._found(found, "cases")
             if tag in {words(row, "soc_id"), words(row, "case_soc_id")}
             and (number := _number(row.get("case_id"))) is not None
         ]
@@ -212,7 +212,7 @@ class IrisCases(RemoteDesk):
                 "order_by": "case_id",
             }
             answer = self._read("/manage/cases/filter", asked)
-            for row in rows(answer, "cases"):
+            for row in self._found(answer, "cases"):
                 soc_id = words(row, "soc_id") or words(row, "case_soc_id")
                 if soc_id.startswith(f"{MARK}-") and row.get("close_date"):
                     yield row
@@ -284,7 +284,7 @@ class IrisCases(RemoteDesk):
         if level is None:
             raise TerminalError(f"{self.name} has no level for TLP:{tlp}", connector=self.name)
         answer = self._read("/case/ioc/list", {"cid": remote_id})
-        held = {words(one, "ioc_value") for one in rows(answer, "ioc")}
+        held = {words(one, "ioc_value") for one in self._found(answer, "ioc")}
         for kind, value in _values(case):
             if value in held:
                 continue
@@ -301,7 +301,7 @@ class IrisCases(RemoteDesk):
 
     def _list(self, what: str) -> list[dict[str, Any]]:
         reply = self._ask(lambda: self._send("GET", f"/manage/{what}/list", None, {}))
-        return rows(reply)
+        return self._found(reply)
 
     def _read(self, address: str, asked: Mapping[str, str]) -> dict[str, Any]:
         answer = self._ask(lambda: self._send("GET", address, None, asked))

@@ -188,7 +188,7 @@ class TheHiveCases(RemoteDesk):
     def _add_observables(self, case_id: str, case: Mapping[str, object], tlp: Tlp) -> None:
         held = {
             (words(one, "dataType"), words(one, "data"))
-            for one in self._call(lambda: list(self._hive.case.find_observables(case_id)))
+            for one in self._found(self._call(lambda: self._hive.case.find_observables(case_id)))
         }
         for kind, value in _observables(case):
             if (kind, value) in held:
@@ -211,7 +211,7 @@ class TheHiveCases(RemoteDesk):
     def _add_procedures(self, case_id: str, case: Mapping[str, object]) -> None:
         held = {
             words(one, "patternId")
-            for one in self._call(lambda: list(self._hive.case.find_procedures(case_id)))
+            for one in self._found(self._call(lambda: self._hive.case.find_procedures(case_id)))
         }
         when = _millis(str(case.get("first") or self._clock().isoformat()))
         for technique in dict.fromkeys(str(one) for one in _list(case.get("techniques"))):
@@ -235,7 +235,7 @@ class TheHiveCases(RemoteDesk):
         found: list[dict[str, Any]] = []
         for page in range(MAX_PAGES):
             span = Paginate(start=page * PAGE, end=(page + 1) * PAGE)
-            some = rows(
+            some = self._found(
                 self._call(partial(self._hive.case.find, condition, Asc("_createdAt"), span))
             )
             found += some
@@ -287,7 +287,7 @@ class TheHiveCases(RemoteDesk):
                 at=_when(one),
                 text=words(one, "message"),
             )
-            for one in reversed(rows(found))
+            for one in reversed(self._found(found))
         ]
 
     def _determination(self, case: Mapping[str, Any]) -> Determination | None:

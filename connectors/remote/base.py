@@ -163,6 +163,24 @@ class RemoteDesk:
             )
         return tlp
 
+    def _found(self, answer: Any, *path: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+        """The rows of an answer.
+
+        Raises:
+            TerminalError: It has no list there. That is no "nothing found": whoever took it for
+                one would open everything a second time.
+        """
+        value = answer
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, list):
+            raise TerminalError(
+                f"{self.name}: the answer is not what the API documents",
+                connector=self.name,
+                hint="check the address and the product's version",
+            )
+        return rows(value)
+
     def _none(self, what: str, remote_id: str) -> TerminalError:
         return TerminalError(
             f"no {what} {remote_id!r}",

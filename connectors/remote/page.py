@@ -30,6 +30,7 @@ class Shape(StrEnum):
     HEADING = "heading"
     TEXT = "text"
     FACT = "fact"
+    LINK = "link"
     ITEM = "item"
     CODE = "code"
 
@@ -40,7 +41,7 @@ class Block:
 
     Attributes:
         text: The words; for a fact its name, which is ours.
-        value: Data, shown as it is; of facts and items.
+        value: Data, shown as it is; of facts and items. For a link an address of the settings.
     """
 
     shape: Shape
@@ -108,6 +109,8 @@ def markdown(block: Block) -> str:
         return f"\n### {_plain_md(block.text)}\n"
     if block.shape is Shape.FACT:
         return f"- **{_plain_md(block.text)}**: {span_md(block.value)}"
+    if block.shape is Shape.LINK:
+        return f"- **{_plain_md(block.text)}**: <{block.value}>"
     if block.shape is Shape.ITEM:
         return f"- {span_md(block.value)}" + (f" {_plain_md(block.text)}" if block.text else "")
     if block.shape is Shape.CODE:
@@ -137,10 +140,11 @@ def wiki(block: Block) -> str:
     if block.shape is Shape.HEADING:
         return f"\nh3. {_plain_wiki(block.text)}\n"
     if block.shape is Shape.FACT:
-        return f"*{_plain_wiki(block.text)}*\n{_raw_wiki(line(block.value) or '-')}"
+        return f"* {_plain_wiki(block.text)}: {_plain_wiki(line(block.value) or '-')}"
+    if block.shape is Shape.LINK:
+        return f"* {_plain_wiki(block.text)}: [{block.value}]"
     if block.shape is Shape.ITEM:
-        rest = f"{_plain_wiki(block.text)}\n" if block.text else ""
-        return f"{rest}{_raw_wiki(line(block.value) or '-')}"
+        return f"* {_plain_wiki(' '.join(filter(None, (line(block.value) or '-', block.text))))}"
     if block.shape is Shape.CODE:
         return _raw_wiki(visible(block.text)[:MAX_CODE])
     return f"\n{_plain_wiki(block.text)}\n"

@@ -93,7 +93,7 @@ def _facts(payload: Mapping[str, object], names: Mapping[str, str]) -> Iterator[
 
 
 def _home(home: str) -> list[Block]:
-    return [Block(Shape.FACT, "In Huntonce", home)] if home else []
+    return [Block(Shape.LINK, "In Huntonce", home)] if home else []
 
 
 def _items(head: str, values: Sequence[object]) -> list[Block]:

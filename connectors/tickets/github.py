@@ -182,14 +182,16 @@ class GitHubTickets(RemoteDesk):
         for page in range(max(1, last - 1), last + 1):
             address = f"{self._repository}/issues/{int(issue['number'])}/comments"
             asked = {"per_page": str(PAGE), "page": str(page)}
-            found += rows(self._read(address, asked))
+            found += self._found(self._read(address, asked))
         return found
 
     def _issues(self, asked: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Our issues, open and closed, page by page."""
         common = {"state": "all", "labels": MARK, "per_page": str(PAGE), **asked}
         for page in range(1, MAX_PAGES + 1):
-            found = rows(self._read(f"{self._repository}/issues", {**common, "page": str(page)}))
+            found = self._found(
+                self._read(f"{self._repository}/issues", {**common, "page": str(page)})
+            )
             # The list holds pull requests too; both share their numbers.
             yield from (one for one in found if "pull_request" not in one)
             if len(found) < PAGE:

@@ -165,11 +165,12 @@ class JiraTickets(RemoteDesk):
         token: str | None = None
         for _ in range(MAX_PAGES):
             answer = self._page(jql, len(found), token)
-            found += rows(answer, "issues")
+            some = self._found(answer, "issues")
+            found += some
             token = words(answer, "nextPageToken") or None
             total = answer.get("total") if isinstance(answer, dict) else None
             whole = not token if self._is_cloud else len(found) >= int(total or 0)
-            if whole or len(found) >= most or not rows(answer, "issues"):
+            if whole or len(found) >= most or not some:
                 break
         return found
 
