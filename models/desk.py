@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MAX_COMMENTS = 50
+GONE = "not found"
+"""Status of what its desk does not show: deleted, moved, or the right to see it is gone."""
 MAX_COMMENT = 4_000
 
 

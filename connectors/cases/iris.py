@@ -22,22 +22,19 @@ from huntonce.connectors.remote.base import (
     RemoteDesk,
     key_tag,
     now,
-    rows,
     words,
 )
 from huntonce.connectors.remote.page import Block, Shape, line, markdown, render, title
-from huntonce.connectors.remote.tell import case_page
+from huntonce.connectors.remote.tell import case_page, listed, observed
 from huntonce.connectors.remote.transport import why
 from huntonce.models.case import Determination
-from huntonce.models.desk import AtDesk
+from huntonce.models.desk import GONE, AtDesk
 from huntonce.models.deskupdate import DeskUpdate
 from huntonce.models.errors import TerminalError
 from huntonce.models.tlp import Tlp
 
 WHOLE = f"{MARK}-complete"
 TEXT_LIMIT = 100_000
-MAX_DATA = 4_096
-MAX_OBSERVABLES = 500
 PAGE = 100
 STATUSES = (
     "unknown",
@@ -133,7 +130,7 @@ class IrisCases(RemoteDesk):
         if WHOLE in tags:
             return remote_id
         self._add_iocs(remote_id, case, tlp)
-        techniques = [line(str(one), 20) for one in _list(case.get("techniques"))]
+        techniques = [line(str(one), 20) for one in listed(case.get("techniques"))]
         marks = dict.fromkeys([*tags, MARK, *techniques, *self._config.labels, WHOLE])
         self._write(f"/manage/cases/update/{remote_id}", {"case_tags": ",".join(marks)})
         return remote_id
@@ -188,6 +185,8 @@ class IrisCases(RemoteDesk):
             except TerminalError as error:
                 if "no case" not in str(error):
                     raise
+                gone = AtDesk(status=GONE, url=f"{self._config.url}/case?cid={remote_id}")
+                found.append(DeskUpdate(remote_id=remote_id, is_open=True, at_desk=gone))
         return found
 
     # ------------------------------------------------------------ inside
@@ -285,7 +284,7 @@ class IrisCases(RemoteDesk):
             raise TerminalError(f"{self.name} has no level for TLP:{tlp}", connector=self.name)
         answer = self._read("/case/ioc/list", {"cid": remote_id})
         held = {words(one, "ioc_value") for one in self._found(answer, "ioc")}
-        for kind, value in _values(case):
+        for kind, value in observed(case):
             if value in held:
                 continue
             self._write(
@@ -343,19 +342,6 @@ def _body(reply: Reply) -> dict[str, Any]:
 
 def _plain(note: str) -> str:
     return markdown(Block(Shape.TEXT, note)).strip()
-
-
-def _values(case: Mapping[str, object]) -> list[tuple[str, str]]:
-    found = [
-        (words(one, "type").casefold(), words(one, "value")[:MAX_DATA])
-        for one in rows(case.get("observables"))
-    ]
-    found += [("host", str(host)) for host in _list(case.get("hosts"))]
-    return list(dict.fromkeys(pair for pair in found if pair[1].strip()))[:MAX_OBSERVABLES]
-
-
-def _list(values: object) -> Sequence[object]:
-    return values if isinstance(values, list | tuple) else ()
 
 
 def _tags(case: Mapping[str, Any]) -> list[str]:

@@ -27,22 +27,19 @@ from huntonce.connectors.remote.base import (
     comments,
     key_tag,
     now,
-    rows,
     words,
 )
 from huntonce.connectors.remote.page import Block, Shape, line, markdown, render, title
-from huntonce.connectors.remote.tell import case_page
+from huntonce.connectors.remote.tell import case_page, listed, observed
 from huntonce.connectors.remote.transport import faults, mount, why
 from huntonce.models.case import Determination
-from huntonce.models.desk import AtDesk, Comment
+from huntonce.models.desk import GONE, AtDesk, Comment
 from huntonce.models.deskupdate import DeskUpdate
 from huntonce.models.errors import TerminalError
 from huntonce.models.tlp import Tlp
 
 WHOLE = f"{MARK}-complete"
 TEXT_LIMIT = 100_000
-MAX_DATA = 4_096
-MAX_OBSERVABLES = 500
 PAGE = 100
 DEFAULTS = {
     "TruePositive": Determination.CONFIRMED,
@@ -165,13 +162,15 @@ class TheHiveCases(RemoteDesk):
         for start in range(0, len(ids), PAGE):
             page = self._cases(In("_id", ids[start : start + PAGE]))
             found += [self._update(case, said=True) for case in page]
-        return found
+        there = {one.remote_id for one in found}
+        gone = [one for one in ids if one not in there]
+        return [*found, *[self._gone(one) for one in gone]]
 
     # ------------------------------------------------------------ inside
 
     def _opened(self, key: str, case: Mapping[str, object], tlp: Tlp) -> dict[str, Any]:
         page = case_page(case, home=self._config.home)
-        techniques = [line(str(one), 20) for one in _list(case.get("techniques"))]
+        techniques = [line(str(one), 20) for one in listed(case.get("techniques"))]
         body: Any = {
             "title": title(str(case.get("title") or "Found by a hunt")),
             "description": render(page, markdown, TEXT_LIMIT),
@@ -190,7 +189,8 @@ class TheHiveCases(RemoteDesk):
             (words(one, "dataType"), words(one, "data"))
             for one in self._found(self._call(lambda: self._hive.case.find_observables(case_id)))
         }
-        for kind, value in _observables(case):
+        pairs = ((_TYPES.get(kind, "other"), value) for kind, value in observed(case))
+        for kind, value in dict.fromkeys(pairs):
             if (kind, value) in held:
                 continue
             body: Any = {
@@ -214,7 +214,7 @@ class TheHiveCases(RemoteDesk):
             for one in self._found(self._call(lambda: self._hive.case.find_procedures(case_id)))
         }
         when = _millis(str(case.get("first") or self._clock().isoformat()))
-        for technique in dict.fromkeys(str(one) for one in _list(case.get("techniques"))):
+        for technique in dict.fromkeys(str(one) for one in listed(case.get("techniques"))):
             if technique in held:
                 continue
             body: Any = {"patternId": technique, "occurDate": when}
@@ -273,6 +273,10 @@ class TheHiveCases(RemoteDesk):
             ),
         )
 
+    def _gone(self, case_id: str) -> DeskUpdate:
+        url = f"{self._config.url}/cases/{case_id}/details"
+        return DeskUpdate(remote_id=case_id, is_open=True, at_desk=AtDesk(status=GONE, url=url))
+
     def _said(self, case_id: str) -> list[Comment]:
 
         found = self._call(
@@ -321,21 +325,8 @@ class TheHiveCases(RemoteDesk):
         return self._ask(ask, writes=writes)
 
 
-def _observables(case: Mapping[str, object]) -> list[tuple[str, str]]:
-    found = [
-        (_TYPES.get(words(one, "type").casefold(), "other"), words(one, "value")[:MAX_DATA])
-        for one in rows(case.get("observables"))
-    ]
-    found += [("hostname", str(host)) for host in _list(case.get("hosts"))]
-    return list(dict.fromkeys(pair for pair in found if pair[1].strip()))[:MAX_OBSERVABLES]
-
-
-def _list(values: object) -> Sequence[object]:
-    return values if isinstance(values, list | tuple) else ()
-
-
 def _tags(case: Mapping[str, Any]) -> list[str]:
-    return [str(tag) for tag in _list(case.get("tags"))]
+    return [str(tag) for tag in listed(case.get("tags"))]
 
 
 def _millis(text: str) -> int:

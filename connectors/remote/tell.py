@@ -7,6 +7,8 @@ from huntonce.models.tlp import Tlp
 
 MAX_TIMELINE = 200
 MAX_LIST = 300
+MAX_DATA = 4_096
+MAX_OBSERVABLES = 500
 
 
 def tlp_of(payload: Mapping[str, object], default: Tlp) -> Tlp:
@@ -41,8 +43,8 @@ def gap_page(gap: Mapping[str, object], *, home: str = "") -> list[Block]:
             blocks += [Block(Shape.HEADING, head), Block(Shape.TEXT, str(gap[name]))]
     if gap.get("remedy"):
         blocks += [Block(Shape.HEADING, "How to mend it"), Block(Shape.TEXT, str(gap["remedy"]))]
-    blocks += [Block(Shape.CODE, str(one)) for one in _list(gap.get("commands"))]
-    blocks += _items("Hosts", _list(gap.get("hosts")))
+    blocks += [Block(Shape.CODE, str(one)) for one in listed(gap.get("commands"))]
+    blocks += _items("Hosts", listed(gap.get("hosts")))
     return blocks
 
 
@@ -62,17 +64,17 @@ def case_page(case: Mapping[str, object], *, home: str = "") -> list[Block]:
     blocks += _home(home)
     if case.get("summary"):
         blocks += [Block(Shape.HEADING, "Findings"), Block(Shape.CODE, str(case["summary"]))]
-    blocks += _items("ATT&CK techniques", _list(case.get("techniques")))
-    blocks += _items("Hosts", _list(case.get("hosts")))
-    blocks += _items("Accounts", _list(case.get("accounts")))
-    seen = [one for one in _list(case.get("observables")) if isinstance(one, Mapping)]
+    blocks += _items("ATT&CK techniques", listed(case.get("techniques")))
+    blocks += _items("Hosts", listed(case.get("hosts")))
+    blocks += _items("Accounts", listed(case.get("accounts")))
+    seen = [one for one in listed(case.get("observables")) if isinstance(one, Mapping)]
     if seen:
         blocks.append(Block(Shape.HEADING, "Observables"))
         blocks += [
             Block(Shape.ITEM, f"({o.get('type', '')})", str(o.get("value", "")))
             for o in seen[:MAX_LIST]
         ]
-    rows = [row for row in _list(case.get("timeline")) if isinstance(row, Mapping)]
+    rows = [row for row in listed(case.get("timeline")) if isinstance(row, Mapping)]
     if rows:
         blocks.append(Block(Shape.HEADING, "Timeline (UTC)"))
         blocks += [Block(Shape.CODE, "\n".join(_row(row) for row in rows[:MAX_TIMELINE]))]
@@ -104,5 +106,17 @@ def _items(head: str, values: Sequence[object]) -> list[Block]:
     return [Block(Shape.HEADING, head), *items, *more]
 
 
-def _list(values: object) -> Sequence[object]:
+def observed(case: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Type (lower case) and value of a case's observables and hosts, each once, bounded."""
+    found = [
+        (str(one.get("type", "")).casefold(), str(one.get("value", ""))[:MAX_DATA])
+        for one in listed(case.get("observables"))
+        if isinstance(one, Mapping)
+    ]
+    found += [("host", str(host)) for host in listed(case.get("hosts"))]
+    return list(dict.fromkeys(pair for pair in found if pair[1].strip()))[:MAX_OBSERVABLES]
+
+
+def listed(values: object) -> Sequence[object]:
+    """A list of a JSON value; empty where it is none."""
     return values if isinstance(values, list | tuple) else ()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from huntonce.models.case import Case, CaseState, Determination
+from huntonce.models.desk import GONE
 from huntonce.models.deskupdate import DeskUpdate
 from huntonce.models.gap import Gap
 from huntonce.models.stages.kit import Kit
@@ -116,6 +117,8 @@ def follow_cases(kit: Kit) -> tuple[Mapping[str, Closure], Followed]:
 
 def _notices(case: Case, update: DeskUpdate) -> list[str]:
     where = f"{case.id} ({update.remote_id} at {case.desk})"
+    if update.at_desk.status == GONE:
+        return [f"{where} is not found there: deleted, moved, or the right to see it is gone"]
     if case.state is CaseState.OPEN and not update.is_open and update.determination is None:
         word = update.at_desk.status
         meaning = f"closed there as {word!r}, which stands for nothing here"

@@ -273,6 +273,17 @@ def test_a_case_that_is_opened_again_there_is_told(cases: RemoteCases, at: Path)
     assert the_case(made).state is CaseState.CLOSED
 
 
+def test_a_case_that_is_gone_there_is_told_and_stays_open(cases: RemoteCases, at: Path) -> None:
+    made = sent(at, cases)
+    assert isinstance(cases.fake, FakeTheHive | FakeIris)
+    cases.fake.cases.clear()
+
+    followed = sync_desks(made.kit)
+
+    assert "not found there" in followed.notices[0]
+    assert the_case(made).state is CaseState.OPEN
+
+
 def test_a_desk_that_cannot_be_asked_is_said_and_stops_no_other(
     cases: RemoteCases, at: Path, server: HTTPServer
 ) -> None:

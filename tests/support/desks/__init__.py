@@ -1,1 +1,0 @@
-"""Stateful stand-ins of the desks' servers, written from the vendors' documentation."""
