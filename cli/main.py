@@ -8,6 +8,7 @@ from huntonce.cli.commands import (
     approvals,
     attack,
     demo,
+    desks,
     gaps,
     hunting,
     intel,
@@ -62,6 +63,7 @@ app.add_typer(gaps.gaps, name="gaps")
 app.command("visibility")(visibility.visibility)
 app.add_typer(outcomes.detections, name="detections")
 app.add_typer(outcomes.cases, name="cases")
+app.add_typer(desks.app, name="desks")
 app.command("show")(outcomes.show)
 app.command("proposals")(approvals.proposals)
 app.command("decide")(approvals.decide)

@@ -7,6 +7,7 @@ from huntonce.models.errors import DomainError
 
 if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
+    from huntonce.models.desk import AtDesk
     from huntonce.models.finding import EventRef
 
 Described = tuple[dict[str, Any], str, "tuple[EventRef, ...]"]
@@ -90,3 +91,11 @@ def _hunt(home: "Home", item: str) -> Described | None:
         "queries": [views.check(check) for check in value.checks],
     }
     return document, "", ()
+
+
+def at_desk_rows(value: "AtDesk") -> list[tuple[str, str]]:
+    """How a ticket or case stands at its desk, in lines for a person; none where none told."""
+    facts = (value.status, f"with {value.assignee}" if value.assignee else "", value.url)
+    rows = [("there", ", ".join(one for one in facts if one))]
+    rows += [("", f"{one.author} {one.at[:16]}: {one.text}") for one in value.comments[-3:]]
+    return [row for row in rows if row[1]]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from huntonce.models.demand import told
+from huntonce.models.desk import UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from huntonce.models.case import Case
     from huntonce.models.demand import Fix
+    from huntonce.models.desk import AtDesk
     from huntonce.models.detection import Detection
     from huntonce.models.finding import EventRef, Finding
     from huntonce.models.gap import Gap
@@ -128,6 +130,21 @@ def finding(value: Finding) -> View:
     }
 
 
+def at_desk(value: AtDesk) -> View | None:
+    """How a ticket or case stands at a desk of another product; None where none told."""
+    if value == UNSEEN:
+        return None
+    return {
+        "status": value.status,
+        "assignee": value.assignee,
+        "url": value.url,
+        "changed": value.changed,
+        "comments": [
+            {"author": one.author, "at": one.at, "text": one.text} for one in value.comments
+        ],
+    }
+
+
 def gap(value: Gap) -> View:
     """A gap with its remedy."""
     return {
@@ -149,6 +166,7 @@ def gap(value: Gap) -> View:
         "detections": list(value.guards),
         "owner": value.owner,
         "ticket": value.ticket,
+        "at_desk": at_desk(value.at_desk),
         "passes": value.passes,
         "risk": {"until": value.risk_until, "reason": value.risk_reason, "by": value.risk_by}
         if value.risk_until
@@ -235,6 +253,7 @@ def case(value: Case) -> View:
             "campaigns": list(value.stated.campaigns),
             "actors": list(value.stated.actors),
         },
+        "at_desk": at_desk(value.at_desk),
         "techniques": list(value.technique_ids),
         "findings": list(value.finding_ids),
         "hosts": list(value.hosts),

@@ -139,12 +139,11 @@ class Home:
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
-        from huntonce.connectors.cases.builtin import BuiltinCases
         from huntonce.connectors.detections.folder import RuleFolder
         from huntonce.connectors.intel.author import author_case
         from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
         from huntonce.connectors.sigma.rules import validate_rule
-        from huntonce.connectors.tickets.builtin import BuiltinTickets
+        from huntonce.flows.desks import case_desk, ticket_desk
         from huntonce.models.stages.kit import Kit
 
         return Kit(
@@ -155,8 +154,8 @@ class Home:
             library=self.library,
             catalogue=self.catalogue,
             siem=self.siem(siem),
-            tickets=BuiltinTickets(self.store),
-            cases=BuiltinCases(self.store),
+            tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
+            cases=case_desk(self.settings, self.path, self.store, self.clock),
             rules=RuleFolder(self.path / "rules", name="lake"),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
             author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),

@@ -16,8 +16,9 @@ from huntonce.models.errors import DomainError
 from huntonce.models.hunt import HuntRun
 from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.approve import decide
-from huntonce.models.stages.close import close, sync_cases
+from huntonce.models.stages.close import close, sync_desks
 from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.follow import Followed
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import plan_case, plan_ruled_out, replan, unplanned
 from huntonce.models.stages.outlets import Outlet
@@ -25,9 +26,9 @@ from huntonce.models.stages.sending import send_publications
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
-def take_over_closures(kit: Kit) -> tuple[Case, ...]:
-    """What the desk has closed since the last look."""
-    return sync_cases(kit)
+def follow_desks(kit: Kit) -> Followed:
+    """How tickets and cases stand at their desks, and what was closed since the last look."""
+    return sync_desks(kit)
 
 
 @task(cache_policy=NO_CACHE)
@@ -51,7 +52,10 @@ def send(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 def learn(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Case, ...]:
     """Closed cases, and what hunts ruled out, become planned intel; also what a kill left over."""
-    closed = take_over_closures(opaque(kit))
+    followed = follow_desks(opaque(kit))
+    closed = followed.closed
+    if followed.notices or followed.unreached:
+        tell("Desks", *followed.unreached, *followed.notices, unreached=len(followed.unreached))
     for case in closed:
         announce("case.closed", case.id, determination=str(case.determination))
     cases, runs = unplanned(kit, outlets)
@@ -102,7 +106,7 @@ def close_the_loop(
     note: Annotated[str, Field(max_length=20_000)] = "",
     home: HomePath = None,
 ) -> dict[str, Any]:
-    """Send what waits, take over what IR has closed, and plan what cases and hunts taught us.
+    """Send what waits, take over how tickets and cases stand, plan what they and hunts taught us.
 
     Runs by itself when a hunt has concluded; by hand it also closes a case of the built-in desk.
 

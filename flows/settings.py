@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from huntonce.flows.desksettings import DeskChoice, DeskSettings, check_choice
 from huntonce.models.approval import CHANGES, Approver, Rule
 from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.profile import Asset, ChangeWindow, Profile
@@ -270,9 +271,18 @@ class Settings(BaseSettings):
     approvers: dict[str, ApproverSettings] = Field(
         {}, description="Who may decide, by name; empty: anybody, and the name is taken on trust."
     )
+    desks: dict[str, DeskSettings] = Field({}, description="Desks of other products by name.")
+    tickets: DeskChoice = DeskChoice()
+    cases: DeskChoice = DeskChoice()
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        check_choice("tickets", self.tickets, self.desks)
+        check_choice("cases", self.cases, self.desks)
+        return self
 
     @classmethod
     @override

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from huntonce.models.desk import UNSEEN, AtDesk
 from huntonce.models.entity import Kind
 from huntonce.models.finding import EventRef, Observable
 from huntonce.models.tlp import Tlp
@@ -47,6 +48,7 @@ class Case:
         natural_key: What makes it the same case: the hypothesis and the findings' keys.
         tlp: Tightest marking of all intel that led here.
         remote_id: Its id at the desk.
+        at_desk: How it stands there, where others work at that desk.
         actors: Whom the intel behind the hypothesis named; IR may or may not agree.
         stated: Whom and what IR named.
         amended_at: When IR last changed what it had said after the case was closed.
@@ -75,6 +77,7 @@ class Case:
     note: str = ""
     desk: str = ""
     remote_id: str = ""
+    at_desk: AtDesk = UNSEEN
     closed_at: datetime | None = None
     stated: Stated = Stated()
     amended_at: datetime | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from huntonce.models.desk import UNSEEN, AtDesk
 from huntonce.models.entity import Kind
 from huntonce.models.evidence import Remedy
 from huntonce.models.ids import digest
@@ -113,6 +114,7 @@ class Gap:
         accepted: Somebody took it on.
         risk_until, risk_reason, risk_by: Until when (ISO date) somebody lives with it, why, who.
         wanted_hours: For ``retention``: how far back the telemetry should reach.
+        at_desk: How its ticket stands at a desk that others work at.
     """
 
     id: str = ""
@@ -142,6 +144,7 @@ class Gap:
     risk_reason: str = ""
     risk_by: str = ""
     wanted_hours: int = 0
+    at_desk: AtDesk = UNSEEN
 
     def risk_holds(self, today: date) -> bool:
         """Whether somebody lives with it on a day; the last day is included."""

@@ -124,6 +124,7 @@ def show(gap_id: GapArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOpti
 
 
 def _show_one(console: Console, gap: "Gap", fix: "Fix | None", life: list[dict[str, Any]]) -> None:
+    from huntonce.cli.showing import at_desk_rows
     from huntonce.models.demand import told
 
     state = gap.state.value.replace("_", " ")
@@ -135,6 +136,7 @@ def _show_one(console: Console, gap: "Gap", fix: "Fix | None", life: list[dict[s
         ("mending", told(fix) if fix else "frees nothing by itself"),
         ("owner", gap.owner or "nobody: huntonce gaps accept --owner"),
         ("ticket", gap.ticket or "none yet"),
+        *at_desk_rows(gap.at_desk),
         ("fix", gap.remedy.text),
         *(("", command) for command in gap.remedy.commands),
         ("hosts", f"{len(gap.hosts)} of {gap.population}: {', '.join(gap.hosts[:20])}"

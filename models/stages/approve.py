@@ -124,7 +124,7 @@ def _ticket(unit: UnitOfWork, proposal: Proposal) -> _Built:
     gap = unit.gaps.get(proposal.subject)
     if gap is None:
         raise DomainError(f"{proposal.subject} is not in the store")
-    return Channel.TICKET, "create", ticket_of(gap)
+    return Channel.TICKET, "create", ticket_of(unit, gap)
 
 
 def _case(unit: UnitOfWork, proposal: Proposal) -> _Built:

@@ -1,9 +1,11 @@
 """Close: bring what the case desk decided back, once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from huntonce.models.case import Case, CaseState, Determination, Stated
-from huntonce.models.errors import DomainError
+from huntonce.models.errors import ConnectorError, DomainError
+from huntonce.models.stages.follow import Closure, Followed, follow_cases, follow_tickets
 from huntonce.models.stages.kit import Kit
 
 
@@ -57,7 +59,33 @@ def amend(kit: Kit, case_id: str, stated: Stated, note: str | None = None) -> Ca
 
 def sync_cases(kit: Kit) -> tuple[Case, ...]:
     """Take over closures from the desk; returns the cases that this run found closed."""
-    closures = kit.cases.closed()
+    closures, _ = follow_cases(kit)
+    return _take_over(kit, closures)
+
+
+def sync_desks(kit: Kit) -> Followed:
+    """Bring all back that both desks tell; one that cannot be asked does not stop the other."""
+    tickets, cases = Followed(), Followed()
+    closed: tuple[Case, ...] = ()
+    unreached: list[str] = []
+    try:
+        tickets = follow_tickets(kit)
+    except ConnectorError as error:
+        unreached.append(f"{kit.tickets.name} could not be asked: {error}")
+    try:
+        closures, cases = follow_cases(kit)
+        closed = _take_over(kit, closures)
+    except ConnectorError as error:
+        unreached.append(f"{kit.cases.name} could not be asked: {error}")
+    return Followed(
+        changed=tickets.changed + cases.changed,
+        closed=closed,
+        notices=tickets.notices + cases.notices,
+        unreached=tuple(unreached),
+    )
+
+
+def _take_over(kit: Kit, closures: Mapping[str, Closure]) -> tuple[Case, ...]:
     found: list[Case] = []
     with kit.open_unit() as unit:
         for case in unit.cases.list(CaseState.OPEN):

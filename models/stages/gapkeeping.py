@@ -73,7 +73,7 @@ def send_ticket(unit: UnitOfWork, kit: Kit, gap: Gap, now: datetime) -> None:
             action="create",
             target=kit.tickets.name,
             subject=gap.id,
-            payload=ticket_of(gap),
+            payload=ticket_of(unit, gap),
         ),
         change="open_ticket",
         summary=f"ticket for {gap.id}: {gap.reason}",

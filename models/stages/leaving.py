@@ -14,6 +14,7 @@ from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import WAITING, Proposal, ProposalState
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
+from huntonce.models.tlp import Tlp, tightest
 
 
 def leave(
@@ -85,9 +86,12 @@ def reopen_ticket(unit: UnitOfWork, kit: Kit, gap: Gap, now: datetime) -> None:
     )
 
 
-def ticket_of(gap: Gap) -> dict[str, object]:
-    """What a ticket desk is told of a gap."""
+def ticket_of(unit: UnitOfWork, gap: Gap) -> dict[str, object]:
+    """What a ticket desk is told of a gap, marked as the intel behind what waits for it is."""
+    waiting = [unit.hypotheses.by_key(key) for key in gap.unlocks]
+    levels = [source.tlp for one in waiting if one is not None for source in one.sources]
     return {
+        "tlp": tightest(levels, Tlp.CLEAR).value,
         "title": f"{gap.atom_label}: {gap.gap_kind.value.replace('_', ' ')}",
         "gap": gap.id,
         "kind": gap.gap_kind.value,

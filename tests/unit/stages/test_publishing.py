@@ -37,7 +37,7 @@ from huntonce.models.stages.planned import keep_approved
 from huntonce.models.stages.retract import retract
 from huntonce.models.stages.sending import send_publications
 from huntonce.models.tlp import Tlp
-from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, rules_of, with_kit
+from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, with_kit
 
 SENT, PLANNED = PublicationState.SENT, PublicationState.PLANNED
 RETRACTED = PublicationState.RETRACTED

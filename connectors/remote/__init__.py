@@ -1,0 +1,1 @@
+"""What connectors to people's own desks share: safe text, clients' transport, settings."""
