@@ -5,6 +5,7 @@ programs (Debian: /usr/lib/postgresql/*/bin), a temporary folder, a free port, a
 connections from this machine only.
 """
 
+import hashlib
 import json
 import os
 import pwd
@@ -15,7 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-RECORD = Path(tempfile.gettempdir()) / f"huntonce-postgres-{os.getuid()}.json"
+# One for each checkout: its stop must not take the server from the tests of another.
+_CHECKOUT = hashlib.sha256(str(Path(__file__).resolve().parents[2]).encode()).hexdigest()[:12]
+RECORD = Path(tempfile.gettempdir()) / f"huntonce-postgres-{os.getuid()}-{_CHECKOUT}.json"
 ACCOUNT = "postgres"
 
 
