@@ -9,6 +9,8 @@ from huntonce.models.entity import Kind
 from huntonce.models.hypothesis import Term
 from huntonce.models.ids import digest
 
+CORE_ROLES = frozenset({"registration", "tool"})
+
 
 class Disposition(StrEnum):
     """What we take a finding to be."""
@@ -82,10 +84,19 @@ class Finding:
         return Kind.FINDING
 
     @property
+    def core(self) -> tuple[EventRef, ...]:
+        """The events that it is made of: registrations and tools; all, where it has neither.
+
+        Runs, logons and traces around it are context: a longer window shows more of them.
+        """
+        core = tuple(ref for ref in self.events if ref.role in CORE_ROLES)
+        return core or self.events
+
+    @property
     def key(self) -> str:
         """The same entity with the same core events is the same finding."""
         return digest(
-            "finding", self.hypothesis_key, self.entity, sorted(e.uid for e in self.events)
+            "finding", self.hypothesis_key, self.entity, sorted(e.uid for e in self.core)
         )[:32]
 
     @property

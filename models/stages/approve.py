@@ -95,7 +95,7 @@ def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
     detection = unit.detections.get(proposal.subject)
     if detection is None:
         raise DomainError(f"{proposal.subject} is not in the store")
-    return Channel.DETECTION, "deploy", rule_of(detection)
+    return Channel.DETECTION, "deploy", rule_of(unit, detection)
 
 
 def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:

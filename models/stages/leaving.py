@@ -91,16 +91,46 @@ def ticket_of(gap: Gap) -> dict[str, object]:
     }
 
 
-def rule_of(detection: Detection) -> dict[str, object]:
-    """What a rule store is told of a detection."""
+def rule_of(unit: UnitOfWork, detection: Detection) -> dict[str, object]:
+    """What a rule store is told of a detection: rule, filters, proof, and where it came from."""
     certificate = asdict(detection.certificate) if detection.certificate else {}
+    plain: dict[str, object] = json.loads(json.dumps(certificate, default=str))
     return {
         "rule_id": detection.rule_id,
+        "detection": detection.id,
         "title": detection.title,
+        "state": detection.state.value,
         "rule": detection.rule,
-        "certificate": json.loads(json.dumps(certificate, default=str)),
-        "filters": [],
+        "certificate": plain,
+        "filters": list(detection.filters),
+        "fixtures": [
+            {
+                "uid": fixture.ref.uid,
+                "malicious": fixture.malicious,
+                "host": fixture.ref.host,
+                "channel": fixture.ref.channel,
+                "event_id": fixture.ref.event_id,
+                "record_id": fixture.ref.record_id,
+                "time": fixture.ref.time.isoformat(),
+                "original": fixture.body,
+            }
+            for fixture in unit.proofs.fixtures(detection.rule_id)
+        ],
+        "hunt": json.loads(json.dumps(detection.origin, default=dict)),
     }
+
+
+def deploy_message(unit: UnitOfWork, detection: Detection, target: str) -> Message:
+    """The message that brings a detection to a store; the same content is the same message."""
+    payload = rule_of(unit, detection)
+    return Message(
+        key=f"rule-{target}-{detection.rule_id}-{digest(payload)[:16]}",
+        channel=Channel.DETECTION,
+        action="deploy",
+        target=target,
+        subject=detection.id,
+        payload=payload,
+    )
 
 
 def case_of(case: Case) -> dict[str, object]:

@@ -23,6 +23,7 @@ from huntonce.models.ports import (
     IntelRepository,
     Log,
     Outbox,
+    Proofs,
     Repository,
     SetAsideRepository,
 )
@@ -36,6 +37,7 @@ from huntonce.models.state.intel import Intel, IntelConflict
 from huntonce.models.state.log import TransitionLog
 from huntonce.models.state.migrate import migrate, version
 from huntonce.models.state.outbox import Messages
+from huntonce.models.state.proofs import KeptProofs
 from huntonce.models.state.setaside import SetAsides
 from huntonce.models.state.work import Work
 
@@ -64,6 +66,7 @@ class Unit:
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
+    proofs: Proofs
     cases: Repository[Case]
     proposals: Repository[Proposal]
     publications: Repository[Publication]
@@ -85,6 +88,7 @@ class Unit:
         self.gaps = EntityRepository(work, log, Kind.GAP, Gap)
         self.findings = EntityRepository(work, log, Kind.FINDING, Finding)
         self.detections = EntityRepository(work, log, Kind.DETECTION, Detection)
+        self.proofs = KeptProofs(work)
         self.cases = EntityRepository(work, log, Kind.CASE, Case)
         self.proposals = EntityRepository(work, log, Kind.PROPOSAL, Proposal)
         self.publications = EntityRepository(work, log, Kind.PUBLICATION, Publication)

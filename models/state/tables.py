@@ -137,6 +137,40 @@ INTEL_CONFLICT = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+DETECTION_FIXTURE = Table(
+    "detection_fixture",
+    METADATA,
+    Column("rule", String(64), primary_key=True),
+    Column("uid", String(256), primary_key=True),
+    Column("malicious", Boolean, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+DETECTION_ALERT = Table(
+    "detection_alert",
+    METADATA,
+    Column("rule", String(64), primary_key=True),
+    Column("siem", String(128), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("alerts", Integer, nullable=False),
+    Column("first", UtcTime, nullable=False),
+    Column("last", UtcTime, nullable=False),
+    Column("hosts", Text, nullable=False),
+    Column("uids", Text, nullable=False),
+)
+
+DETECTION_WATCH = Table(
+    "detection_watch",
+    METADATA,
+    Column("rule", String(64), primary_key=True),
+    Column("siem", String(128), primary_key=True),
+    Column("ran_at", UtcTime, nullable=False),
+    Column("seen_to", UtcTime, nullable=False),
+    Column("fault", CleanText, nullable=False),
+)
+
 INTEL_CURSOR = Table(
     "intel_cursor",
     METADATA,

@@ -1,6 +1,7 @@
 """A small estate with its logs, and the kit of a stage over it: memory connectors, a real store."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -55,6 +56,11 @@ def library() -> Library:
 def catalogue() -> Catalogue:
     """The shipped ATT&CK."""
     return load_catalogue()
+
+
+def try_out(bodies: Sequence[str]) -> MemorySiem:
+    """The second engine of certificates: a SIEM that holds just these events."""
+    return MemorySiem((json.loads(body) for body in bodies), name="second")
 
 
 # ---------------------------------------------------------------- events
@@ -246,6 +252,8 @@ def bench(
         cases=cases,
         rules=rules,
         check_rule=validate_rule,
+        try_out=try_out,
+        engine="test",
         author_case=lambda intel, mask: author_case(intel, mask=mask),
         own_identity="identity--00000000-0000-4000-8000-000000000000",
         mask_key=b"k" * 32,

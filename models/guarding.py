@@ -1,0 +1,288 @@
+"""Guarding: what a promoted detection did since, and whether it may still be relied on.
+
+Everything here is computed from what is stored; nobody writes it down by hand.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from huntonce.models.case import Case, CaseState, Determination
+from huntonce.models.detecting import poisson_interval
+from huntonce.models.detection import ON_DUTY, TRANSITIONS, Detection, DetectionState, rises
+from huntonce.models.errors import DomainError
+from huntonce.models.windows import Window
+
+MOST_UIDS = 500
+"""Events of one day that are kept by name; the count goes on."""
+MOST_HOSTS = 500
+_REAL = frozenset({Determination.CONFIRMED, Determination.BLOCKED, Determination.FAILED_ATTEMPT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRule:
+    """A promoted rule as a runner is given it; ``window`` is what it has not seen yet."""
+
+    rule_id: str
+    rule: str
+    filters: tuple[str, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRun:
+    """What a run of promoted rules found.
+
+    Attributes:
+        hits: Rule id to its events in its window (``EVENT_COLUMNS``); rules without a hit too.
+        faults: Rule id to why it could not be run: it was not looked, which is not silence.
+        scanned: Events that were looked at; those seen before are not.
+    """
+
+    hits: Mapping[str, pa.Table]
+    faults: Mapping[str, str] = field(default_factory=dict)
+    scanned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertDay:
+    """The alerts of one detection on one SIEM on one day (UTC, by the events' time).
+
+    Attributes:
+        hosts: In order; at most ``MOST_HOSTS``.
+        uids: The events, at most ``MOST_UIDS``, to be found in cases.
+    """
+
+    rule_id: str
+    siem: str
+    day: date
+    count: int
+    hosts: tuple[str, ...]
+    first: datetime
+    last: datetime
+    uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How far a detection has been run on a SIEM.
+
+    Attributes:
+        seen_to: Everything before was looked at.
+        fault: Why the last run could not look; "" where it did.
+    """
+
+    rule_id: str
+    siem: str
+    ran_at: datetime
+    seen_to: datetime
+    fault: str = ""
+
+
+def days_of(rule_id: str, siem: str, hits: pa.Table) -> tuple[AlertDay, ...]:
+    """Hits as rows a day."""
+    days: dict[date, list[Mapping[str, object]]] = {}
+    for row in hits.select(["uid", "time", "host"]).to_pylist():
+        days.setdefault(row["time"].date(), []).append(row)
+    return tuple(_day(rule_id, siem, day, days[day]) for day in sorted(days))
+
+
+def _day(rule_id: str, siem: str, day: date, rows: Sequence[Mapping[str, object]]) -> AlertDay:
+    times = sorted(row["time"] for row in rows if isinstance(row["time"], datetime))
+    uids = sorted({str(row["uid"]) for row in rows})
+    return AlertDay(
+        rule_id=rule_id,
+        siem=siem,
+        day=day,
+        count=len(uids),
+        hosts=tuple(sorted({str(row["host"]) for row in rows})[:MOST_HOSTS]),
+        first=times[0],
+        last=times[-1],
+        uids=tuple(uids[:MOST_UIDS]),
+    )
+
+
+def joined(old: AlertDay, new: AlertDay) -> AlertDay:
+    """Two rows of the same day as one; an event that both name counts once."""
+    uids = sorted({*old.uids, *new.uids})
+    unnamed = old.count - len(old.uids) + new.count - len(new.uids)
+    return AlertDay(
+        rule_id=old.rule_id,
+        siem=old.siem,
+        day=old.day,
+        count=len(uids) + unnamed,
+        hosts=tuple(sorted({*old.hosts, *new.hosts})[:MOST_HOSTS]),
+        first=min(old.first, new.first),
+        last=max(old.last, new.last),
+        uids=tuple(uids[:MOST_UIDS]),
+    )
+
+
+# ---------------------------------------------------------------- record of service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a detection did since it was promoted.
+
+    Attributes:
+        days: Length of what it was run over since.
+        interval: 95 % Poisson interval of the alerts a day; None where there was no time yet.
+        real, false: Alerts that closed cases say are real, or false.
+        open: The others: nobody has said.
+        precision: Real of those that were judged; None where none was.
+    """
+
+    days: float
+    alerts: int
+    hosts: int
+    last: datetime | None
+    interval: tuple[float, float] | None
+    real: int
+    false: int
+    open: int
+
+    @property
+    def precision(self) -> float | None:
+        judged = self.real + self.false
+        return self.real / judged if judged else None
+
+
+def record(
+    detection: Detection,
+    days: Iterable[AlertDay],
+    watches: Iterable[Watch],
+    cases: Iterable[Case],
+) -> Record:
+    """The record of service of a detection."""
+    own = [day for day in days if day.rule_id == detection.rule_id]
+    seen = [watch.seen_to for watch in watches if watch.rule_id == detection.rule_id]
+    since, until = detection.since, max(seen, default=None)
+    span = max(0.0, (until - since).total_seconds() / 86_400) if since and until else 0.0
+    alerts = sum(day.count for day in own)
+    real, false = _judged(own, cases)
+    return Record(
+        days=span,
+        alerts=alerts,
+        hosts=len({host for day in own for host in day.hosts}),
+        last=max((day.last for day in own), default=None),
+        interval=poisson_interval(alerts, span) if span > 0 else None,
+        real=real,
+        false=false,
+        open=alerts - real - false,
+    )
+
+
+def _judged(days: Sequence[AlertDay], cases: Iterable[Case]) -> tuple[int, int]:
+    uids = {uid for day in days for uid in day.uids}
+    real: set[str] = set()
+    false: set[str] = set()
+    for case in cases:
+        if case.state is not CaseState.CLOSED or case.determination is None:
+            continue
+        named = uids & {ref.uid for ref in case.events}
+        if case.determination in _REAL:
+            real |= named
+        elif case.determination is Determination.FALSE_POSITIVE:
+            false |= named
+    return len(real), len(false - real)
+
+
+# ---------------------------------------------------------------- life
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What a detection is compared with.
+
+    Attributes:
+        logic: Hunt name to its version.
+        techniques: Ids that the ATT&CK catalogue knows.
+        replay_after: A certificate older than this is stale.
+        run_after: So is a detection that was not run for this long.
+    """
+
+    moment: datetime
+    logic: Mapping[str, str]
+    techniques: frozenset[str]
+    replay_after: timedelta = timedelta(days=30)
+    run_after: timedelta = timedelta(days=7)
+
+
+def staleness(detection: Detection, now: Now, watches: Iterable[Watch] = ()) -> tuple[str, ...]:
+    """Why a detection's proof is old, in words; empty where it is fresh or not on duty."""
+    return tuple(_staleness(detection, now, watches)) if detection.state in ON_DUTY else ()
+
+
+def _staleness(detection: Detection, now: Now, watches: Iterable[Watch]) -> Iterator[str]:
+    certificate = detection.certificate
+    issued = certificate.issued_at if certificate else None
+    if certificate and issued is not None and now.moment - issued > now.replay_after:
+        yield f"not replayed for {(now.moment - issued).days} days"
+    version = now.logic.get(detection.hunt_name)
+    if certificate and certificate.logic_version and certificate.logic_version != version:
+        if version is None:
+            yield f"its hunt {detection.hunt_name} is gone"
+        else:
+            yield f"its hunt changed ({certificate.logic_version} to {version})"
+    gone = [one for one in detection.technique_ids if one not in now.techniques]
+    if gone:
+        yield f"ATT&CK has no {', '.join(gone)} any more"
+    for watch in watches:
+        if watch.rule_id != detection.rule_id:
+            continue
+        if now.moment - watch.ran_at > now.run_after:
+            yield f"not run on {watch.siem} for {(now.moment - watch.ran_at).days} days"
+        if watch.fault:
+            yield f"could not be run on {watch.siem}: {watch.fault}"
+
+
+def sole_cover(detection: Detection, others: Iterable[Detection]) -> tuple[str, ...]:
+    """Techniques that no other detection on duty, with a certificate that holds, watches."""
+    if detection.state not in ON_DUTY:
+        return ()
+    watched = {
+        technique
+        for other in others
+        if other.rule_id != detection.rule_id
+        and other.state in ON_DUTY
+        and other.certificate is not None
+        and other.certificate.holds
+        for technique in other.technique_ids
+    }
+    return tuple(one for one in detection.technique_ids if one not in watched)
+
+
+def check_step(
+    detection: Detection, to: DetectionState, *, broken: Sequence[str], stale: Sequence[str]
+) -> None:
+    """Nothing, where a detection may take a step.
+
+    Raises:
+        DomainError: Its life has no such step, or its proof does not carry it; says what is
+            missing.
+    """
+    name = detection.id or detection.rule_id
+    if to not in TRANSITIONS[detection.state]:
+        steps = ", ".join(sorted(state.value for state in TRANSITIONS[detection.state]))
+        raise DomainError(
+            f"{name} cannot go from {detection.state.value} to {to.value}",
+            hint=f"from {detection.state.value} it goes to {steps}",
+        )
+    if not rises(detection.state, to):
+        return
+    certificate = detection.certificate
+    missing = [*broken, *stale]
+    if certificate is None:
+        missing = ["it has no certificate"]
+    elif not certificate.holds:
+        missing += certificate.faults
+    elif rises(certificate.allows, to):
+        missing += certificate.limits or (f"its certificate supports {certificate.allows.value}",)
+    if missing:
+        raise DomainError(
+            f"{name} cannot become {to.value}: {'; '.join(missing)}",
+            hint=f"huntonce detections certify {name} runs the proof again",
+        )

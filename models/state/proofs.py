@@ -1,0 +1,142 @@
+"""Proofs of detections: kept events, alerts a day, and how far each was run."""
+
+import json
+from collections.abc import Iterable
+from datetime import date
+
+from sqlalchemy import Row, delete, select
+
+from huntonce.models.detection import Fixture
+from huntonce.models.finding import EventRef
+from huntonce.models.guarding import AlertDay, Watch, joined
+from huntonce.models.state.codec import decode, encode
+from huntonce.models.state.engine import insert
+from huntonce.models.state.tables import DETECTION_ALERT, DETECTION_FIXTURE, DETECTION_WATCH
+from huntonce.models.state.work import Work
+
+
+class KeptProofs:
+    """The proofs, in one unit of work."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    # ------------------------------------------------------------ kept events
+
+    def fixtures(self, rule_id: str) -> tuple[Fixture, ...]:
+        """The kept events of a rule, evil ones first, in the order of time."""
+        table = DETECTION_FIXTURE
+        query = (
+            select(table)
+            .where(table.c.rule == rule_id)
+            .order_by(table.c.malicious.desc(), table.c.at, table.c.uid)
+        )
+        return tuple(
+            Fixture(
+                ref=decode(EventRef, row.ref),
+                malicious=bool(row.malicious),
+                body=bytes(row.body).decode(),
+            )
+            for row in self._work.connection().execute(query)
+        )
+
+    def keep(self, rule_id: str, fixtures: Iterable[Fixture]) -> None:
+        """Keep these events of a rule, and no others."""
+        connection = self._work.write()
+        table = DETECTION_FIXTURE
+        connection.execute(delete(table).where(table.c.rule == rule_id))
+        rows = [
+            {
+                "rule": rule_id,
+                "uid": fixture.ref.uid,
+                "malicious": fixture.malicious,
+                "at": fixture.ref.time,
+                "ref": encode(fixture.ref),
+                "body": fixture.body.encode(errors="replace"),
+            }
+            for fixture in fixtures
+        ]
+        if rows:
+            connection.execute(table.insert(), rows)
+
+    # ------------------------------------------------------------ alerts
+
+    def record(self, days: Iterable[AlertDay]) -> int:
+        """Add alerts; an event that is recorded already counts once. Returns the new ones."""
+        connection = self._work.write()
+        table, fresh = DETECTION_ALERT, 0
+        for day in days:
+            here = (
+                (table.c.rule == day.rule_id)
+                & (table.c.siem == day.siem)
+                & (table.c.day == day.day.isoformat())
+            )
+            row = connection.execute(select(table).where(here)).one_or_none()
+            known = _day(row) if row is not None else None
+            merged = joined(known, day) if known is not None else day
+            fresh += merged.count - (known.count if known is not None else 0)
+            values = {
+                "alerts": merged.count,
+                "first": merged.first,
+                "last": merged.last,
+                "hosts": json.dumps(merged.hosts),
+                "uids": json.dumps(merged.uids),
+            }
+            if known is None:
+                key = {"rule": day.rule_id, "siem": day.siem, "day": day.day.isoformat()}
+                connection.execute(table.insert().values(**key, **values))
+            elif merged != known:
+                connection.execute(table.update().where(here).values(**values))
+        return fresh
+
+    def alerts(self, rule_id: str | None = None) -> tuple[AlertDay, ...]:
+        """Alerts by rule and day."""
+        table = DETECTION_ALERT
+        query = select(table).order_by(table.c.rule, table.c.siem, table.c.day)
+        if rule_id is not None:
+            query = query.where(table.c.rule == rule_id)
+        return tuple(_day(row) for row in self._work.connection().execute(query))
+
+    # ------------------------------------------------------------ how far
+
+    def watched(self, watch: Watch) -> None:
+        """Note how far a rule was run."""
+        connection = self._work.write()
+        values = {"ran_at": watch.ran_at, "seen_to": watch.seen_to, "fault": watch.fault}
+        connection.execute(
+            insert(connection, DETECTION_WATCH)
+            .values(rule=watch.rule_id, siem=watch.siem, **values)
+            .on_conflict_do_update(
+                index_elements=[DETECTION_WATCH.c.rule, DETECTION_WATCH.c.siem], set_=values
+            )
+        )
+
+    def watches(self, rule_id: str | None = None) -> tuple[Watch, ...]:
+        """How far each rule was run."""
+        table = DETECTION_WATCH
+        query = select(table).order_by(table.c.rule, table.c.siem)
+        if rule_id is not None:
+            query = query.where(table.c.rule == rule_id)
+        return tuple(
+            Watch(
+                rule_id=row.rule,
+                siem=row.siem,
+                ran_at=row.ran_at,
+                seen_to=row.seen_to,
+                fault=row.fault,
+            )
+            for row in self._work.connection().execute(query)
+        )
+
+
+def _day(row: Row[tuple[object, ...]]) -> AlertDay:
+    return AlertDay(
+        rule_id=row.rule,
+        siem=row.siem,
+        day=date.fromisoformat(row.day),
+        count=row.alerts,
+        hosts=tuple(json.loads(row.hosts)),
+        first=row.first,
+        last=row.last,
+        uids=tuple(json.loads(row.uids)),
+    )
