@@ -7,6 +7,7 @@ import typer
 from huntonce.cli.commands import (
     attack,
     demo,
+    detections,
     hunting,
     intel,
     ioc,
@@ -56,7 +57,7 @@ app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
 app.add_typer(outcomes.gaps, name="gaps")
-app.add_typer(outcomes.detections, name="detections")
+app.add_typer(detections.app, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)
 app.command("proposals")(outcomes.proposals)

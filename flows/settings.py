@@ -104,10 +104,30 @@ class PolicySettings(_Part):
     default_tlp: Tlp = Field(Tlp.AMBER, description="Marking of intel that carries none.")
     gap_passes: int = Field(2, ge=1, description="Consecutive passing probes that close a gap.")
     rule_author: str = Field("Huntonce", description="Author of promoted Sigma rules.")
+    max_alerts_a_day: float = Field(
+        1.0, ge=0, description="Most false alerts a day of a rule that stands guard."
+    )
+    replay_days: float = Field(30.0, gt=0, description="How far back a rule is replayed.")
+    test_days: float = Field(7.0, ge=0, description="Least replay for status test, in days.")
+    stable_days: float = Field(30.0, ge=0, description="Least replay for status stable.")
+    stale_days: float = Field(30.0, gt=0, description="Days after which a proof is stale.")
     deploy: Approval = Field("auto", description="Detections to the lake: ask or auto.")
     open_ticket: Approval = Field("auto", description="Gap tickets: ask or auto.")
     open_case: Approval = Field("auto", description="IR cases: ask or auto.")
     publish: Approval = Field("ask", description="Intel to a TAXII destination: ask or auto.")
+
+
+class RulesSettings(_Part):
+    """Where promoted detections are kept as code."""
+
+    folder: Path = Field(Path("rules"), description="Folder of rules and their proof.")
+    git: bool = Field(default=False, description="Commit each promotion to a Git repository there.")
+    remote: str = Field(
+        "",
+        pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?$",
+        description="Git remote that each commit is pushed to; empty: none.",
+    )
+    author: str = Field("Huntonce <huntonce@localhost>", description="Who commits.")
 
 
 class CollectionSettings(_Part):
@@ -200,6 +220,7 @@ class Settings(BaseSettings):
     organisation: OrganisationSettings = OrganisationSettings()
     policy: PolicySettings = PolicySettings()
     store: StoreSettings = StoreSettings()
+    rules: RulesSettings = RulesSettings()
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
@@ -346,4 +367,9 @@ def policy_of(settings: Settings) -> Policy:
         },
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
+        max_alerts_a_day=part.max_alerts_a_day,
+        replay_days=part.replay_days,
+        test_days=part.test_days,
+        stable_days=part.stable_days,
+        stale_days=part.stale_days,
     )

@@ -3,16 +3,18 @@
 Everything here is computed from what is stored; nobody writes it down by hand.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
+import yaml
 
 from huntonce.models.case import Case, CaseState, Determination
-from huntonce.models.detecting import poisson_interval
+from huntonce.models.detecting import as_yaml, poisson_interval
 from huntonce.models.detection import ON_DUTY, TRANSITIONS, Detection, DetectionState, rises
 from huntonce.models.errors import DomainError
+from huntonce.models.ids import stable_uuid
 from huntonce.models.windows import Window
 
 MOST_UIDS = 500
@@ -104,20 +106,59 @@ def _day(rule_id: str, siem: str, day: date, rows: Sequence[Mapping[str, object]
     )
 
 
-def joined(old: AlertDay, new: AlertDay) -> AlertDay:
-    """Two rows of the same day as one; an event that both name counts once."""
-    uids = sorted({*old.uids, *new.uids})
-    unnamed = old.count - len(old.uids) + new.count - len(new.uids)
-    return AlertDay(
-        rule_id=old.rule_id,
-        siem=old.siem,
-        day=old.day,
-        count=len(uids) + unnamed,
-        hosts=tuple(sorted({*old.hosts, *new.hosts})[:MOST_HOSTS]),
-        first=min(old.first, new.first),
-        last=max(old.last, new.last),
-        uids=tuple(uids[:MOST_UIDS]),
-    )
+# ---------------------------------------------------------------- filters
+
+
+def write_filter(
+    detection: Detection,
+    where: Mapping[str, Sequence[str]],
+    *,
+    owner: str,
+    reason: str,
+    today: date,
+    expires: str = "",
+) -> str:
+    """A Sigma filter (YAML) that takes out of a rule's alerts what all the fields match.
+
+    Raises:
+        DomainError: Nothing is to be matched, owner or reason is missing, or the expiry is none.
+    """
+    if not where or not owner.strip() or not reason.strip():
+        raise DomainError("a filter needs fields to match, an owner and a reason")
+    if expires:
+        try:
+            date.fromisoformat(expires)
+        except ValueError:
+            raise DomainError(f"{expires!r} is no date", hint="write it like 2027-03-31") from None
+    logsource = yaml.safe_load(detection.rule)["logsource"]
+    selection = {
+        name: [str(v) for v in values] if len(values) > 1 else str(values[0])
+        for name, values in where.items()
+    }
+    document: dict[str, object] = {
+        "title": f"Filter For {detection.title}",
+        "id": str(stable_uuid("filter", detection.rule_id, selection)),
+        "description": " ".join(reason.split()),
+        "author": " ".join(owner.split()),
+        "date": today,
+        "logsource": logsource,
+        "filter": {
+            "rules": [detection.rule_id],
+            "selection": selection,
+            "condition": "not selection",
+        },
+    }
+    if expires:
+        document["expires"] = expires
+    return as_yaml(document)
+
+
+def filter_facts(text: str) -> dict[str, str]:
+    """Id, title, owner, reason and expiry of a Sigma filter, "" for what it does not say."""
+    document = yaml.safe_load(text)
+    names = {"id": "id", "title": "title", "owner": "author", "reason": "description",
+             "expires": "expires"}  # fmt: skip
+    return {name: str(document.get(key, "") or "") for name, key in names.items()}
 
 
 # ---------------------------------------------------------------- record of service
@@ -199,14 +240,14 @@ class Now:
 
     Attributes:
         logic: Hunt name to its version.
-        techniques: Ids that the ATT&CK catalogue knows.
+        known: Whether the ATT&CK catalogue knows a technique.
         replay_after: A certificate older than this is stale.
         run_after: So is a detection that was not run for this long.
     """
 
     moment: datetime
     logic: Mapping[str, str]
-    techniques: frozenset[str]
+    known: Callable[[str], bool]
     replay_after: timedelta = timedelta(days=30)
     run_after: timedelta = timedelta(days=7)
 
@@ -227,9 +268,10 @@ def _staleness(detection: Detection, now: Now, watches: Iterable[Watch]) -> Iter
             yield f"its hunt {detection.hunt_name} is gone"
         else:
             yield f"its hunt changed ({certificate.logic_version} to {version})"
-    gone = [one for one in detection.technique_ids if one not in now.techniques]
+    gone = [one for one in detection.technique_ids if not now.known(one)]
     if gone:
         yield f"ATT&CK has no {', '.join(gone)} any more"
+    yield from _lapsed(detection, now)
     for watch in watches:
         if watch.rule_id != detection.rule_id:
             continue
@@ -237,6 +279,13 @@ def _staleness(detection: Detection, now: Now, watches: Iterable[Watch]) -> Iter
             yield f"not run on {watch.siem} for {(now.moment - watch.ran_at).days} days"
         if watch.fault:
             yield f"could not be run on {watch.siem}: {watch.fault}"
+
+
+def _lapsed(detection: Detection, now: Now) -> Iterator[str]:
+    for text in detection.filters:
+        expires = filter_facts(text)["expires"]
+        if expires and expires < now.moment.date().isoformat():
+            yield f"a filter of it expired on {expires}"
 
 
 def sole_cover(detection: Detection, others: Iterable[Detection]) -> tuple[str, ...]:

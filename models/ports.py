@@ -358,7 +358,7 @@ class Proofs(Protocol):
         ...
 
     def record(self, days: Iterable[AlertDay]) -> int:
-        """Add alerts; an event that is recorded already counts once. Returns the new ones."""
+        """Note the alerts of whole days; returns how many no earlier run had seen."""
         ...
 
     def alerts(self, rule_id: str | None = None) -> tuple[AlertDay, ...]:

@@ -1,4 +1,4 @@
-"""``huntonce gaps``, ``detections``, ``cases``, ``show``, ``proposals`` and ``decide``."""
+"""``huntonce gaps``, ``cases``, ``show``, ``proposals`` and ``decide``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from huntonce.models.finding import EventRef
 
 gaps = typer.Typer(help="What we cannot see.", invoke_without_command=True)
-detections = typer.Typer(help="What stands guard.", invoke_without_command=True)
 cases = typer.Typer(help="What went to incident response.", invoke_without_command=True)
 
 
@@ -83,41 +82,6 @@ def verify(
                 console.print(f"ready to be hunted again: {', '.join(verified.requeued)}")
 
         output.answer({**groups, "requeued": list(verified.requeued)}, show)
-
-
-@detections.callback()
-def list_detections(
-    context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
-) -> None:
-    """List detections with their certificates and health."""
-    if context.invoked_subcommand:
-        return
-    from huntonce.cli import views
-
-    with session(home, as_json=as_json) as (opened, output):
-        with opened.store.unit() as unit:
-            stored = unit.detections.list()
-
-        def show(console: Console) -> None:
-            if not stored:
-                console.print("No detections yet. A hunt that characterises a pattern makes them.")
-                return
-            rows = [
-                (d.id, d.state.value, d.level, _health(d.healthy),
-                 ", ".join(x.siem for x in d.deployments if x.observed == "enabled"),
-                 ", ".join(d.technique_ids), d.title)
-                for d in stored
-            ]  # fmt: skip
-            columns = ("id", "state", "level", "health", "runs on", "techniques", "title")
-            console.print(table(columns, rows))
-
-        output.answer({"detections": [views.detection(d) for d in stored]}, show)
-
-
-def _health(healthy: bool | None) -> str:
-    if healthy is None:
-        return "unchecked"
-    return "healthy" if healthy else "unhealthy"
 
 
 @cases.callback()

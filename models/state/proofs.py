@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, select
 
 from huntonce.models.detection import Fixture
 from huntonce.models.finding import EventRef
-from huntonce.models.guarding import AlertDay, Watch, joined
+from huntonce.models.guarding import AlertDay, Watch
 from huntonce.models.state.codec import decode, encode
 from huntonce.models.state.engine import insert
 from huntonce.models.state.tables import DETECTION_ALERT, DETECTION_FIXTURE, DETECTION_WATCH
@@ -62,31 +62,29 @@ class KeptProofs:
     # ------------------------------------------------------------ alerts
 
     def record(self, days: Iterable[AlertDay]) -> int:
-        """Add alerts; an event that is recorded already counts once. Returns the new ones."""
+        """Note the alerts of whole days; returns how many no earlier run had seen.
+
+        A later run never takes alerts back: what was raised was raised.
+        """
         connection = self._work.write()
         table, fresh = DETECTION_ALERT, 0
         for day in days:
-            here = (
-                (table.c.rule == day.rule_id)
-                & (table.c.siem == day.siem)
-                & (table.c.day == day.day.isoformat())
-            )
-            row = connection.execute(select(table).where(here)).one_or_none()
-            known = _day(row) if row is not None else None
-            merged = joined(known, day) if known is not None else day
-            fresh += merged.count - (known.count if known is not None else 0)
+            key = {"rule": day.rule_id, "siem": day.siem, "day": day.day.isoformat()}
+            here = [table.c[name] == value for name, value in key.items()]
+            row = connection.execute(select(table).where(*here)).one_or_none()
             values = {
-                "alerts": merged.count,
-                "first": merged.first,
-                "last": merged.last,
-                "hosts": json.dumps(merged.hosts),
-                "uids": json.dumps(merged.uids),
+                "alerts": day.count,
+                "first": day.first,
+                "last": day.last,
+                "hosts": json.dumps(day.hosts),
+                "uids": json.dumps(day.uids),
             }
-            if known is None:
-                key = {"rule": day.rule_id, "siem": day.siem, "day": day.day.isoformat()}
+            if row is None:
                 connection.execute(table.insert().values(**key, **values))
-            elif merged != known:
-                connection.execute(table.update().where(here).values(**values))
+                fresh += day.count
+            elif day.count > row.alerts:
+                connection.execute(table.update().where(*here).values(**values))
+                fresh += day.count - row.alerts
         return fresh
 
     def alerts(self, rule_id: str | None = None) -> tuple[AlertDay, ...]:
