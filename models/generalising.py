@@ -196,7 +196,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         sorts=_ANY,
         title="Encoded Command",
         regex=(
-            r"\s[-/]e(n|nc|nco|ncod|ncode|ncoded\w*|c)?\s+[A-Za-z0-9+/=]{16,}",
+            r"[\s>\"'][-/]e(n|nc|nco|ncod|ncode|ncoded\w*|c)?\s+[A-Za-z0-9+/=]{16,}",
             r"frombase64string",
         ),
         strong=True,

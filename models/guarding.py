@@ -327,7 +327,7 @@ def check_step(
     if certificate is None:
         missing = ["it has no certificate"]
     elif not certificate.holds:
-        missing += certificate.faults
+        missing += certificate.faults or ("its certificate does not hold",)
     elif rises(certificate.allows, to):
         missing += certificate.limits or (f"its certificate supports {certificate.allows.value}",)
     if missing:

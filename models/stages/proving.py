@@ -36,8 +36,6 @@ NEAR_SAMPLE = 200
 """Usual events that are looked at for those nearest to the rule."""
 OTHER_HITS = 100
 """Alerts besides the fixtures that the other engines are given too."""
-SECOND = "memory"
-"""What the second engine of certificates is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,24 +301,17 @@ class _Bench:
         """
         if not self.sample:
             return ()
-        held = self._hit
-        gone = self._gone()
-        main = Trial(engine=self._kit.siem.name, found=held & self.sample)
-        made = [main]
-        if self._second is not None:
-            made.append(self._trial(SECOND, partial(self._found, self._second)))
+        made = [Trial(engine=self._kit.siem.name, found=self._hit & self.sample)]
         if self._kit.runner is not None:
             made.append(self._trial(self._kit.runner.name, self._run))
         for name, other in sorted(self._kit.others.items()):
             made.append(self._trial(name, partial(self._found, other, self._claim.window)))
-        if not gone:
+        if self._second is None:
             return tuple(made)
-        second = next((t for t in made if t.engine == SECOND), None)
-        missing = gone & second.found if second is not None else frozenset()
-        return tuple(
-            trial if trial.engine == SECOND else replace(trial, found=trial.found | missing)
-            for trial in made
-        )
+        second = self._trial(self._second.name, partial(self._found, self._second))
+        missing = self._gone() & second.found
+        made = [replace(trial, found=trial.found | missing) for trial in made]
+        return (made[0], second, *made[1:])
 
     def _gone(self) -> frozenset[str]:
         """Kept events that lie outside what the replay looked at."""
