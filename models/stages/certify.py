@@ -163,13 +163,12 @@ def _send(unit: UnitOfWork, kit: Kit, detection: Detection, *, overwrite: bool =
             why=f"to be deployed to {kit.rules.name}",
         )
     message = deploy_message(unit, detection, kit.rules.name)
-    if overwrite:
-        stamp = f"{kit.clock():%Y%m%dT%H%M%S}"
-        message = replace(
-            message,
-            key=f"{message.key}-{stamp}",
-            payload={**message.payload, "overwrite": True},
-        )
+    # A person asked for it: it is sent, though the same was sent before.
+    message = replace(
+        message,
+        key=f"{message.key}-{kit.clock():%Y%m%dT%H%M%S%f}",
+        payload={**message.payload, "overwrite": True} if overwrite else message.payload,
+    )
     leave(
         unit,
         kit,

@@ -121,10 +121,17 @@ def rule_of(unit: UnitOfWork, detection: Detection) -> dict[str, object]:
 
 
 def deploy_message(unit: UnitOfWork, detection: Detection, target: str) -> Message:
-    """The message that brings a detection to a store; the same content is the same message."""
+    """The message that brings a detection to a store.
+
+    The same content is the same message, whenever its certificate was issued: a hunt that is
+    repeated after it was killed sends what it would have sent.
+    """
     payload = rule_of(unit, detection)
+    proof = payload["certificate"]
+    told = dict(proof) if isinstance(proof, dict) else {}
+    content = {**payload, "certificate": {**told, "issued_at": "", "seal": ""}}
     return Message(
-        key=f"rule-{target}-{detection.rule_id}-{digest(payload)[:16]}",
+        key=f"rule-{target}-{detection.rule_id}-{digest(content)[:16]}",
         channel=Channel.DETECTION,
         action="deploy",
         target=target,
