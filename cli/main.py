@@ -8,6 +8,7 @@ from huntonce.cli.commands import (
     attack,
     demo,
     detections,
+    gaps,
     hunting,
     intel,
     ioc,
@@ -16,6 +17,7 @@ from huntonce.cli.commands import (
     programme,
     serving,
     sweep,
+    visibility,
 )
 
 app = typer.Typer(
@@ -56,7 +58,8 @@ app.command("sweep")(sweep.sweep)
 app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
-app.add_typer(outcomes.gaps, name="gaps")
+app.add_typer(gaps.gaps, name="gaps")
+app.command("visibility")(visibility.visibility)
 app.add_typer(detections.app, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)

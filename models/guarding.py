@@ -40,12 +40,12 @@ class RuleRun:
     Attributes:
         hits: Rule id to its events in its window (``EVENT_COLUMNS``); rules without a hit too.
         faults: Rule id to why it could not be run: it was not looked, which is not silence.
-        scanned: Events that were looked at; those seen before are not.
+        scanned: Events that were looked at; those seen before are not. None: it does not count.
     """
 
     hits: Mapping[str, pa.Table]
     faults: Mapping[str, str] = field(default_factory=dict)
-    scanned: int = 0
+    scanned: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class GuardRun:
 
     rows: tuple[Ran, ...]
     until: datetime | None
-    scanned: int
+    scanned: int | None
 
 
 class SearchRunner(RuleRunner):

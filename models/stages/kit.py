@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
@@ -17,6 +18,7 @@ from huntonce.models.ports import (
 )
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
+from huntonce.models.visibility import MAX_LAG
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
@@ -41,6 +43,7 @@ class Policy:
         test_days: Least replay for status test.
         stable_days: Least replay for status stable.
         stale_days: A certificate older than this is stale.
+        max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
     """
 
     power_floor: float = 0.8
@@ -53,6 +56,7 @@ class Policy:
     test_days: float = 7.0
     stable_days: float = 30.0
     stale_days: float = 30.0
+    max_lag: timedelta = MAX_LAG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from huntonce.connectors.detections.memory import MemoryDetections
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.lake.loader import load_paths
@@ -38,7 +39,9 @@ def test_two_days_of_mended_logs_close_one_gap_and_its_ticket(tmp_path: Path) ->
     spec = LabSpec(seed=2, hosts=60)
     made = bench(tmp_path)
     lake = Lake(tmp_path / "lake")
-    made = with_kit(made, siem=lake, profile=build_company(spec).profile())
+    # The rules run where the hunt looks: a guard elsewhere does not cover the lake.
+    rules = MemoryDetections(name="lake")
+    made = with_kit(made, siem=lake, rules=rules, profile=build_company(spec).profile())
     grow(made, tmp_path, spec, "lab")
     target = find_target(made.kit, "T1053.005")
     carry_out(made.kit, target, default_window(made.kit))

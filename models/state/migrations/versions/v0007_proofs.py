@@ -9,7 +9,7 @@ from huntonce.models.finding import CORE_ROLES
 from huntonce.models.ids import digest
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
