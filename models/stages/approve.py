@@ -11,7 +11,7 @@ from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import approve_publications, payload_of, planned_for
-from huntonce.models.stages.leaving import case_of, rule_of, ticket_of
+from huntonce.models.stages.leaving import case_of, overwrites, rule_of, ticket_of
 
 
 def decide(kit: Kit, proposal_id: str, *, approve: bool, by: str) -> Proposal:
@@ -95,7 +95,10 @@ def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
     detection = unit.detections.get(proposal.subject)
     if detection is None:
         raise DomainError(f"{proposal.subject} is not in the store")
-    return Channel.DETECTION, "deploy", rule_of(unit, detection)
+    payload = rule_of(unit, detection)
+    if overwrites(proposal.evidence):
+        payload["overwrite"] = True
+    return Channel.DETECTION, "deploy", payload
 
 
 def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:

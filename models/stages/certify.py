@@ -21,7 +21,7 @@ from huntonce.models.guarding import check_step, staleness
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.guard import now_of, read_back
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import deploy_message, leave
+from huntonce.models.stages.leaving import leave, ordered_message
 from huntonce.models.stages.proving import Claim, Proof, history, known_evil, prove
 
 
@@ -162,20 +162,16 @@ def _send(unit: UnitOfWork, kit: Kit, detection: Detection, *, overwrite: bool =
             actor=kit.actor,
             why=f"to be deployed to {kit.rules.name}",
         )
-    message = deploy_message(unit, detection, kit.rules.name)
-    # A person asked for it: it is sent, though the same was sent before.
-    message = replace(
-        message,
-        key=f"{message.key}-{kit.clock():%Y%m%dT%H%M%S%f}",
-        payload={**message.payload, "overwrite": True} if overwrite else message.payload,
-    )
+    now, name = kit.clock(), kit.rules.name
+    over = ", over what people changed there" if overwrite else ""
     leave(
         unit,
         kit,
-        message,
+        ordered_message(unit, detection, name, overwrite=overwrite, now=now),
         change="deploy",
-        summary=f"deploy {detection.id} {detection.title} to {kit.rules.name}",
-        now=kit.clock(),
+        summary=f"deploy {detection.id} {detection.title} to {name}{over}",
+        now=now,
+        ordered=True,
     )
 
 

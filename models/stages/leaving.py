@@ -16,11 +16,24 @@ from huntonce.models.stages.kit import Kit
 
 PROPOSAL_LIFE = timedelta(days=3)
 
+_OVERWRITE = "-overwrite"
+"""End of the key of a message that also replaces what people changed in a store."""
+
 
 def leave(
-    unit: UnitOfWork, kit: Kit, message: Message, *, change: str, summary: str, now: datetime
+    unit: UnitOfWork,
+    kit: Kit,
+    message: Message,
+    *,
+    change: str,
+    summary: str,
+    now: datetime,
+    ordered: bool = False,
 ) -> None:
-    """Put a message into the outbox, or a proposal before it, as the policy says."""
+    """Put a message into the outbox, or a proposal before it, as the policy says.
+
+    What a person ordered is proposed once more, though the same was decided before.
+    """
     if kit.policy.approvals.get(change, "auto") == "auto":
         enqueue(unit, message, at=now)
         return
@@ -38,18 +51,33 @@ def leave(
         ),
         why=summary,
         now=now,
+        ordered=ordered,
     )
 
 
-def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: datetime) -> Proposal:
-    """Store a proposal; one that nobody decided in time is put before people once more."""
+def propose(
+    unit: UnitOfWork,
+    kit: Kit,
+    proposal: Proposal,
+    *,
+    why: str,
+    now: datetime,
+    ordered: bool = False,
+) -> Proposal:
+    """Store a proposal; one that nobody decided in time is put before people once more.
+
+    So is, where a person ordered it, one that was decided: the order is newer than the decision.
+    """
     stored = unit.proposals.add(proposal, actor=kit.actor, why=why)
-    lapsed = stored.state is ProposalState.PENDING and stored.expires_at <= now
-    if stored.state is not ProposalState.EXPIRED and not lapsed:
+    pending = stored.state is ProposalState.PENDING
+    lapsed = pending and stored.expires_at <= now
+    decided = not pending and stored.state is not ProposalState.EXPIRED
+    if (pending and not lapsed) or (decided and not ordered):
         return stored
     again = replace(
         stored,
         state=ProposalState.PENDING,
+        evidence=proposal.evidence if ordered else stored.evidence,
         expires_at=proposal.expires_at,
         decided_by="",
         decided_at=None,
@@ -139,6 +167,25 @@ def deploy_message(unit: UnitOfWork, detection: Detection, target: str) -> Messa
         subject=detection.id,
         payload=payload,
     )
+
+
+def ordered_message(
+    unit: UnitOfWork, detection: Detection, target: str, *, overwrite: bool, now: datetime
+) -> Message:
+    """The message of a person's order: sent, though the same was sent before.
+
+    With ``overwrite`` it also replaces what people changed in the store.
+    """
+    message = deploy_message(unit, detection, target)
+    key = f"{message.key}-{now:%Y%m%dT%H%M%S%f}"
+    if not overwrite:
+        return replace(message, key=key)
+    return replace(message, key=key + _OVERWRITE, payload={**message.payload, "overwrite": True})
+
+
+def overwrites(key: str) -> bool:
+    """Whether the message with a key replaces what people changed in a store."""
+    return key.endswith(_OVERWRITE)
 
 
 def case_of(case: Case) -> dict[str, object]:
