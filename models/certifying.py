@@ -124,9 +124,10 @@ def certify(
 ) -> Certificate:
     """The certificate of a rule from its replay and its trials.
 
-    ``targets`` are the findings the rule is meant for: their registrations (or the tool's command,
-    for a rule on processes) must fire. Alerts on the events of the ``spared`` findings are neither
-    hits nor false. ``benign_events`` is how many usual records the same history held.
+    ``targets`` are the findings the rule is meant for: their core events of the kinds that it
+    finds (registrations, a tool's commands, occurrences) must fire. Alerts on the events of the
+    ``spared`` findings are neither hits nor false. ``benign_events`` is how many usual
+    records the same history held.
     """
     setup, terms = setup or Setup(), terms or Terms()
     uids = replay.hits.column("uid").to_pylist()

@@ -9,7 +9,8 @@ from huntonce.models.entity import Kind
 from huntonce.models.hypothesis import Term
 from huntonce.models.ids import digest
 
-CORE_ROLES = frozenset({"registration", "tool"})
+CORE_ROLES = frozenset({"registration", "tool", "occurrence"})
+"""What the attacker did, as opposed to what followed from it."""
 
 
 class Disposition(StrEnum):
@@ -29,7 +30,8 @@ class EventRef:
         uid: The lake's id of the event (content-derived), or the SIEM's document id.
         record_id: Windows EventRecordID, where the source kept it.
         time: Corrected UTC.
-        role: What it shows in a finding: registration, tool, trace, logon, run, deletion.
+        role: What it shows in a finding: registration, tool, occurrence, trace, logon, run,
+            deletion.
     """
 
     uid: str
@@ -85,7 +87,7 @@ class Finding:
 
     @property
     def core(self) -> tuple[EventRef, ...]:
-        """The events that it is made of: registrations and tools; all, where it has neither.
+        """The events that it is made of: those of a core role; all, where there are none.
 
         Runs, logons and traces around it are context: a longer window shows more of them.
         """

@@ -294,3 +294,16 @@ def test_a_selection_that_nothing_matched_is_listed_and_bars_stable() -> None:
     assert made.holds
     assert made.unexercised == ("b",)
     assert "for stable: never exercised: b" in made.limits
+
+
+def test_a_rule_on_single_occurrences_is_measured_by_them_and_not_by_what_followed() -> None:
+    logon = ref("l", role="logon", event_id=4624)
+    seen = ref("o", role="occurrence", event_id=4688)
+    target = finding(events=(ref("o2", role="occurrence", event_id=4688), seen, logon))
+    replayed = replay(hits("o", "l"))
+
+    made = certify(RULE, replayed, targets=[target], spared=[], benign_events=0)
+
+    assert [r.uid for r in target.core] == ["o2", "o"]
+    assert (made.fired, made.expected) == (1, 2)
+    assert made.benign_hits == 0

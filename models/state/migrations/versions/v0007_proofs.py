@@ -5,13 +5,14 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from huntonce.models.finding import CORE_ROLES
 from huntonce.models.ids import digest
 
 revision = "0007"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
+
+_CORE = frozenset({"registration", "tool", "occurrence"})
 
 TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
@@ -61,7 +62,7 @@ def _findings_by_core() -> None:
     rows = connection.execute(sa.select(findings).order_by(findings.c.number)).all()
     for number, old, text in rows:
         doc = json.loads(text)
-        core = [e for e in doc["events"] if e.get("role") in CORE_ROLES] or doc["events"]
+        core = [e for e in doc["events"] if e.get("role") in _CORE] or doc["events"]
         uids = sorted(e["uid"] for e in core)
         key = digest("finding", doc["hypothesis_key"], doc["entity"], uids)[:32]
         if key == old or key in taken:
