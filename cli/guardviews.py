@@ -8,6 +8,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from huntonce.cli import views
+from huntonce.cli.alertviews import alert_rows
 from huntonce.cli.output import cell, clean, table
 from huntonce.models.certifying import broken
 from huntonce.models.detection import ON_DUTY, Detection
@@ -29,7 +30,7 @@ def list_rows(kit: Kit) -> list[Row]:
 
 def _row(kit: Kit, unit: UnitOfWork, detection: Detection, everything: Sequence[Detection]) -> Row:
     watches = unit.proofs.watches(detection.rule_id)
-    served = record(detection, unit.proofs.alerts(detection.rule_id), watches, unit.cases.list())
+    served = record(detection, unit.alerts.list(), watches, unit.cases.list())
     faults = broken(detection, unit.proofs.fixtures(detection.rule_id))
     return {
         **views.detection(detection),
@@ -108,7 +109,7 @@ def detail(kit: Kit, name: str) -> Row:
         detection = find(unit, name)
         row = _row(kit, unit, detection, unit.detections.list())
         fixtures = unit.proofs.fixtures(detection.rule_id)
-        days = unit.proofs.alerts(detection.rule_id)
+        alerts = alert_rows(unit, detection.rule_id)
     return {
         **row,
         "rule": detection.rule,
@@ -117,12 +118,8 @@ def detail(kit: Kit, name: str) -> Row:
         "fixtures": [
             {**views.event(f.ref), "malicious": f.malicious, "original": f.body} for f in fixtures
         ],
-        "alert_days": [
-            {"siem": d.siem, "day": d.day.isoformat(), "alerts": d.count, "hosts": list(d.hosts),
-             "first": d.first, "last": d.last}
-            for d in days
-        ],
-    }  # fmt: skip
+        "alerts": alerts,
+    }
 
 
 def show_detail(console: Console, row: Row) -> None:
@@ -159,6 +156,17 @@ def _show_service(console: Console, row: Row) -> None:
     if service["precision"] is not None:
         line += f"; of those judged, {service['precision']:.0%} real"
     console.print(line)
+    if service["unjudged"]:
+        console.print(
+            Text(
+                f"             {service['unjudged']} not judged: huntonce detections alerts"
+                f" {row['id']}",
+                style="yellow",
+            )
+        )
+
+
+# ---------------------------------------------------------------- proof
 
 
 def show_proof(console: Console, proof: Row) -> None:

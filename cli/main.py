@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from huntonce.cli.commands import (
+    alerts,
     attack,
     demo,
     detections,
@@ -60,6 +61,8 @@ app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
 app.add_typer(gaps.gaps, name="gaps")
 app.command("visibility")(visibility.visibility)
+detections.app.command("alerts")(alerts.alerts)
+detections.app.command("judge")(alerts.judge)
 app.add_typer(detections.app, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)

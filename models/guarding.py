@@ -10,17 +10,13 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import yaml
 
-from huntonce.models.case import Case, CaseState, Determination
+from huntonce.models.alert import Alert, verdicts
+from huntonce.models.case import Case
 from huntonce.models.detecting import as_yaml, poisson_interval
 from huntonce.models.detection import ON_DUTY, TRANSITIONS, Detection, DetectionState, rises
 from huntonce.models.errors import DomainError
 from huntonce.models.ids import stable_uuid
 from huntonce.models.windows import Window
-
-MOST_UIDS = 500
-"""Events of one day that are kept by name; the count goes on."""
-MOST_HOSTS = 500
-_REAL = frozenset({Determination.CONFIRMED, Determination.BLOCKED, Determination.FAILED_ATTEMPT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +45,6 @@ class RuleRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertDay:
-    """The alerts of one detection on one SIEM on one day (UTC, by the events' time).
-
-    Attributes:
-        hosts: In order; at most ``MOST_HOSTS``.
-        uids: The events, at most ``MOST_UIDS``, to be found in cases.
-    """
-
-    rule_id: str
-    siem: str
-    day: date
-    count: int
-    hosts: tuple[str, ...]
-    first: datetime
-    last: datetime
-    uids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """How far a detection has been run on a SIEM.
 
@@ -81,29 +58,6 @@ class Watch:
     ran_at: datetime
     seen_to: datetime
     fault: str = ""
-
-
-def days_of(rule_id: str, siem: str, hits: pa.Table) -> tuple[AlertDay, ...]:
-    """Hits as rows a day."""
-    days: dict[date, list[Mapping[str, object]]] = {}
-    for row in hits.select(["uid", "time", "host"]).to_pylist():
-        days.setdefault(row["time"].date(), []).append(row)
-    return tuple(_day(rule_id, siem, day, days[day]) for day in sorted(days))
-
-
-def _day(rule_id: str, siem: str, day: date, rows: Sequence[Mapping[str, object]]) -> AlertDay:
-    times = sorted(row["time"] for row in rows if isinstance(row["time"], datetime))
-    uids = sorted({str(row["uid"]) for row in rows})
-    return AlertDay(
-        rule_id=rule_id,
-        siem=siem,
-        day=day,
-        count=len(uids),
-        hosts=tuple(sorted({str(row["host"]) for row in rows})[:MOST_HOSTS]),
-        first=times[0],
-        last=times[-1],
-        uids=tuple(uids[:MOST_UIDS]),
-    )
 
 
 # ---------------------------------------------------------------- filters
@@ -171,7 +125,7 @@ class Record:
     Attributes:
         days: Length of what it was run over since.
         interval: 95 % Poisson interval of the alerts a day; None where there was no time yet.
-        real, false: Alerts that closed cases say are real, or false.
+        real, false: Alerts that people or closed cases say are real, or false.
         open: The others: nobody has said.
         precision: Real of those that were judged; None where none was.
     """
@@ -193,42 +147,27 @@ class Record:
 
 def record(
     detection: Detection,
-    days: Iterable[AlertDay],
+    alerts: Iterable[Alert],
     watches: Iterable[Watch],
     cases: Iterable[Case],
 ) -> Record:
     """The record of service of a detection."""
-    own = [day for day in days if day.rule_id == detection.rule_id]
+    own = [alert for alert in alerts if alert.rule_id == detection.rule_id]
     seen = [watch.seen_to for watch in watches if watch.rule_id == detection.rule_id]
     since, until = detection.since, max(seen, default=None)
     span = max(0.0, (until - since).total_seconds() / 86_400) if since and until else 0.0
-    alerts = sum(day.count for day in own)
-    real, false = _judged(own, cases)
+    count = sum(alert.count for alert in own)
+    real, false = verdicts(own, cases)
     return Record(
         days=span,
-        alerts=alerts,
-        hosts=len({host for day in own for host in day.hosts}),
-        last=max((day.last for day in own), default=None),
-        interval=poisson_interval(alerts, span) if span > 0 else None,
+        alerts=count,
+        hosts=len({host for alert in own for host in alert.hosts}),
+        last=max((alert.last for alert in own), default=None),
+        interval=poisson_interval(count, span) if span > 0 else None,
         real=real,
         false=false,
-        open=alerts - real - false,
+        open=count - real - false,
     )
-
-
-def _judged(days: Sequence[AlertDay], cases: Iterable[Case]) -> tuple[int, int]:
-    uids = {uid for day in days for uid in day.uids}
-    real: set[str] = set()
-    false: set[str] = set()
-    for case in cases:
-        if case.state is not CaseState.CLOSED or case.determination is None:
-            continue
-        named = uids & {ref.uid for ref in case.events}
-        if case.determination in _REAL:
-            real |= named
-        elif case.determination is Determination.FALSE_POSITIVE:
-            false |= named
-    return len(real), len(false - real)
 
 
 # ---------------------------------------------------------------- life

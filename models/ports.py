@@ -10,12 +10,13 @@ from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
 from huntonce.models.detection import Detection, Fixture
 from huntonce.models.entity import Entity
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
-from huntonce.models.guarding import AlertDay, GuardRule, RuleRun, Watch
+from huntonce.models.guarding import GuardRule, RuleRun, Watch
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.intake import (
@@ -309,7 +310,7 @@ class Log(Protocol):
 
 
 class Proofs(Protocol):
-    """What detections are proven with and what they did: kept events, alerts, how far they ran."""
+    """What detections are proven with, and how far they were run."""
 
     def fixtures(self, rule_id: str) -> tuple[Fixture, ...]:
         """The kept events of a rule, evil ones first, in the order of time."""
@@ -317,14 +318,6 @@ class Proofs(Protocol):
 
     def keep(self, rule_id: str, fixtures: Iterable[Fixture]) -> None:
         """Keep these events of a rule, and no others."""
-        ...
-
-    def record(self, days: Iterable[AlertDay]) -> int:
-        """Note the alerts of whole days; returns how many no earlier run had seen."""
-        ...
-
-    def alerts(self, rule_id: str | None = None) -> tuple[AlertDay, ...]:
-        """Alerts by rule and day."""
         ...
 
     def watched(self, watch: Watch) -> None:
@@ -359,6 +352,7 @@ class UnitOfWork(Protocol):
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
+    alerts: Repository[Alert]
     proofs: Proofs
     cases: Repository[Case]
     proposals: Repository[Proposal]

@@ -298,6 +298,8 @@ def run(
                 for row in ran.rows
             ]  # fmt: skip
             console.print(table(columns, shown))
+            if any(row["new"] for row in rows):
+                console.print(Text("look at them: huntonce detections alerts", style="dim"))
             for row in rows:
                 if row["fault"]:
                     text = f"{row['id']} could not be run: {clean(row['fault'])}"

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import yaml
 from typing_extensions import override
 
+from huntonce.models.alert import alerts_of
 from huntonce.models.detecting import canonical_sha256
 from huntonce.models.detection import ON_DUTY, Detection, DetectionState
 from huntonce.models.errors import DomainError, TerminalError
-from huntonce.models.guarding import GuardRule, Now, RuleRun, Watch, days_of, sole_cover
+from huntonce.models.guarding import GuardRule, Now, RuleRun, Watch, sole_cover
 from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import ReadableStore, RuleRunner, Siem, UnitOfWork
 from huntonce.models.query import EVENT_COLUMNS
+from huntonce.models.stages.alerts import raise_alert
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import rule_of
@@ -148,8 +150,8 @@ def _record(unit: UnitOfWork, kit: Kit, detection: Detection, ran: RuleRun, exte
     hosts: tuple[str, ...] = ()
     hits = ran.hits.get(rule_id)
     if hits is not None:
-        days = days_of(rule_id, siem, hits)
-        fresh = unit.proofs.record(days)
+        days = alerts_of(rule_id, siem, hits)
+        fresh = sum(raise_alert(unit, kit, detection, day) for day in days)
         hosts = tuple(sorted({host for day in days for host in day.hosts}))
         alerts = sum(day.count for day in days)
     seen = extent.end

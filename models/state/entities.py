@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Row, Select, select, update
 
 from huntonce.models import detection, gap, hypothesis
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.entity import Entity, Kind
@@ -224,5 +225,7 @@ def _parent(entity: Entity) -> str | None:
     match entity:
         case HuntRun() | Finding() | Detection() | Case():
             return stored_key(entity.hypothesis_key)
+        case Alert():
+            return entity.rule_id
         case _:
             return None

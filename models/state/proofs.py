@@ -1,17 +1,15 @@
-"""Proofs of detections: kept events, alerts a day, and how far each was run."""
+"""Proofs of detections: kept events, and how far each was run."""
 
-import json
 from collections.abc import Iterable
-from datetime import date
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 
 from huntonce.models.detection import Fixture
 from huntonce.models.finding import EventRef
-from huntonce.models.guarding import AlertDay, Watch
+from huntonce.models.guarding import Watch
 from huntonce.models.state.codec import decode, encode
 from huntonce.models.state.engine import insert
-from huntonce.models.state.tables import DETECTION_ALERT, DETECTION_FIXTURE, DETECTION_WATCH
+from huntonce.models.state.tables import DETECTION_FIXTURE, DETECTION_WATCH
 from huntonce.models.state.work import Work
 
 
@@ -59,42 +57,6 @@ class KeptProofs:
         if rows:
             connection.execute(table.insert(), rows)
 
-    # ------------------------------------------------------------ alerts
-
-    def record(self, days: Iterable[AlertDay]) -> int:
-        """Note the alerts of whole days; returns how many no earlier run had seen.
-
-        A later run never takes alerts back: what was raised was raised.
-        """
-        connection = self._work.write()
-        table, fresh = DETECTION_ALERT, 0
-        for day in days:
-            key = {"rule": day.rule_id, "siem": day.siem, "day": day.day.isoformat()}
-            here = [table.c[name] == value for name, value in key.items()]
-            row = connection.execute(select(table).where(*here)).one_or_none()
-            values = {
-                "alerts": day.count,
-                "first": day.first,
-                "last": day.last,
-                "hosts": json.dumps(day.hosts),
-                "uids": json.dumps(day.uids),
-            }
-            if row is None:
-                connection.execute(table.insert().values(**key, **values))
-                fresh += day.count
-            elif day.count > row.alerts:
-                connection.execute(table.update().where(*here).values(**values))
-                fresh += day.count - row.alerts
-        return fresh
-
-    def alerts(self, rule_id: str | None = None) -> tuple[AlertDay, ...]:
-        """Alerts by rule and day."""
-        table = DETECTION_ALERT
-        query = select(table).order_by(table.c.rule, table.c.siem, table.c.day)
-        if rule_id is not None:
-            query = query.where(table.c.rule == rule_id)
-        return tuple(_day(row) for row in self._work.connection().execute(query))
-
     # ------------------------------------------------------------ how far
 
     def watched(self, watch: Watch) -> None:
@@ -125,16 +87,3 @@ class KeptProofs:
             )
             for row in self._work.connection().execute(query)
         )
-
-
-def _day(row: Row[tuple[object, ...]]) -> AlertDay:
-    return AlertDay(
-        rule_id=row.rule,
-        siem=row.siem,
-        day=date.fromisoformat(row.day),
-        count=row.alerts,
-        hosts=tuple(json.loads(row.hosts)),
-        first=row.first,
-        last=row.last,
-        uids=tuple(json.loads(row.uids)),
-    )

@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Engine
 
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
 from huntonce.models.entity import Kind
@@ -70,6 +71,7 @@ class Unit:
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
+    alerts: Repository[Alert]
     proofs: Proofs
     cases: Repository[Case]
     proposals: Repository[Proposal]
@@ -92,6 +94,7 @@ class Unit:
         self.gaps = EntityRepository(work, log, Kind.GAP, Gap)
         self.findings = EntityRepository(work, log, Kind.FINDING, Finding)
         self.detections = EntityRepository(work, log, Kind.DETECTION, Detection)
+        self.alerts = EntityRepository(work, log, Kind.ALERT, Alert)
         self.proofs = KeptProofs(work)
         self.cases = EntityRepository(work, log, Kind.CASE, Case)
         self.proposals = EntityRepository(work, log, Kind.PROPOSAL, Proposal)

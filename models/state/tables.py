@@ -52,6 +52,7 @@ ENTITY_TABLES = {
     Kind.GAP: _entity_table("gap"),
     Kind.FINDING: _entity_table("finding"),
     Kind.DETECTION: _entity_table("detection"),
+    Kind.ALERT: _entity_table("alert"),
     Kind.CASE: _entity_table("incident_case"),
     Kind.PROPOSAL: _entity_table("proposal"),
     Kind.PUBLICATION: _entity_table("publication"),
@@ -165,19 +166,6 @@ DETECTION_FIXTURE = Table(
     Column("at", UtcTime, nullable=False),
     Column("ref", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
-)
-
-DETECTION_ALERT = Table(
-    "detection_alert",
-    METADATA,
-    Column("rule", String(64), primary_key=True),
-    Column("siem", String(128), primary_key=True),
-    Column("day", String(10), primary_key=True),
-    Column("alerts", Integer, nullable=False),
-    Column("first", UtcTime, nullable=False),
-    Column("last", UtcTime, nullable=False),
-    Column("hosts", Text, nullable=False),
-    Column("uids", Text, nullable=False),
 )
 
 DETECTION_WATCH = Table(

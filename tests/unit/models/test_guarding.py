@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from huntonce.models.alert import alerts_of
 from huntonce.models.certifying import polarity
 from huntonce.models.detecting import poisson_interval
 from huntonce.models.detection import (
@@ -20,7 +21,7 @@ from huntonce.models.detection import (
     rises,
 )
 from huntonce.models.errors import DomainError
-from huntonce.models.guarding import check_step, days_of, record, sole_cover
+from huntonce.models.guarding import check_step, record, sole_cover
 from huntonce.models.query import EVENT_COLUMNS
 from tests.support.builders import T0
 
@@ -156,7 +157,7 @@ def test_days_add_up_to_the_events_and_know_their_ends(events: list[tuple[int, s
          "channel": "c", "event_id": 1, "record_id": None}
         for number, (hour, host) in enumerate(events)
     ]  # fmt: skip
-    days = days_of("r", "lake", pa.Table.from_pylist(rows, pa.schema(list(EVENT_COLUMNS))))
+    days = alerts_of("r", "lake", pa.Table.from_pylist(rows, pa.schema(list(EVENT_COLUMNS))))
 
     served = record(detection(), days, (), ())
 

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+from huntonce.models.alert import Alert
 from huntonce.models.certifying import seal_of
 from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.errors import DomainError
-from huntonce.models.guarding import record, write_filter
+from huntonce.models.guarding import Record, record, write_filter
 from huntonce.models.ledger import Answer
 from huntonce.models.query import SearchResult, SigmaSearch
+from huntonce.models.stages.alerts import events_of, judge
 from huntonce.models.stages.certify import adopt, certify_again, deploy, find, move, retune
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.guard import drift, retire, run_detections
@@ -403,7 +405,7 @@ def test_alerts_count_from_the_promotion_on_and_once(made: Bench) -> None:
     assert (first.fresh, first.hosts) == (1, ("SRV1",))
     assert (second.fresh, second.alerts) == (0, 1)
     with made.unit() as unit:
-        (day,) = unit.proofs.alerts()
+        (day,) = unit.alerts.list()
         served = record(the(made), [day], unit.proofs.watches(), unit.cases.list())
     assert (day.count, day.first, day.last) == (1, day.last, day.first)
     assert (served.alerts, served.open, served.precision) == (1, 1, None)
@@ -446,3 +448,87 @@ def test_after_promotion_no_search_is_spent_on_the_hypothesis_again(made: Bench)
     assert asked == []
     carry_out(kit, target, window)
     assert asked, "the same hunt by hand does search: the count above can fail"
+
+
+# ---------------------------------------------------------------- alerts
+
+
+def alerted(made: Bench) -> Alert:
+    later(made)
+    run_detections(made.kit)
+    with made.unit() as unit:
+        (alert,) = unit.alerts.list()
+    return alert
+
+
+def served(made: Bench) -> Record:
+    with made.unit() as unit:
+        return record(the(made), unit.alerts.list(), unit.proofs.watches(), unit.cases.list())
+
+
+@pytest.mark.parametrize(("real", "precision"), [(True, 1.0), (False, 0.0)])
+def test_what_a_person_says_of_an_alert_is_its_detection_s_precision(
+    made: Bench, *, real: bool, precision: float
+) -> None:
+    alert = alerted(made)
+    assert (served(made).precision, served(made).open) == (None, 1)
+
+    judge(made.kit, [alert.id.lower()], real=real, by="ann", why="looked at the host")
+
+    assert (served(made).precision, served(made).open) == (precision, 0)
+    with made.unit() as unit:
+        last = unit.log.rows()[-1]
+        assert unit.log.verify() is None
+    assert (last.subject, last.before, last.after) == (
+        alert.id,
+        "open",
+        "true" if real else "false",
+    )
+    assert (last.actor, last.why) == ("ann", "looked at the host")
+
+
+def test_a_judgement_can_be_corrected_and_both_stay_in_the_log(made: Bench) -> None:
+    alert = alerted(made)
+    judge(made.kit, [alert.id], real=True, by="ann", why="looks evil")
+    judge(made.kit, [alert.id], real=False, by="bob", why="it was a test of ours")
+
+    assert served(made).precision == 0
+    with made.unit() as unit:
+        told = [(r.after, r.actor) for r in unit.log.rows() if r.subject == alert.id]
+    assert told == [("open", "test"), ("true", "ann"), ("false", "bob")]
+
+
+def test_more_events_of_the_day_open_a_judged_alert_again(made: Bench) -> None:
+    alert = alerted(made)
+    judge(made.kit, [alert.id], real=False, by="ann", why="our installer")
+    made.siem.add(intrusion("SRV2", HOURS + 2, "\\Microsoft\\Windows\\More"))
+    (row,) = run_detections(made.kit).rows
+
+    assert row.fresh == 1
+    with made.unit() as unit:
+        (again,) = unit.alerts.list()
+    assert (again.id, again.count, again.state.value, again.judged_by) == (alert.id, 2, "open", "")
+    assert served(made).precision is None
+
+
+@pytest.mark.parametrize(
+    ("names", "by", "why", "told"),
+    [
+        (["ALERT-1"], "", "x", "who made it"),
+        (["ALERT-1"], "ann", " ", "who made it"),
+        (["ALERT-1", "ALERT-9"], "ann", "x", "no alert ALERT-9"),
+    ],
+)
+def test_a_judgement_that_is_not_whole_changes_nothing(
+    made: Bench, names: list[str], by: str, why: str, told: str
+) -> None:
+    alert = alerted(made)
+    with pytest.raises(DomainError, match=told):
+        judge(made.kit, names, real=True, by=by, why=why)
+    with made.unit() as unit:
+        assert unit.alerts.list() == (alert,)
+
+
+def test_the_events_of_an_alert_can_be_looked_at(made: Bench) -> None:
+    alert = alerted(made)
+    assert [ref.uid for ref in events_of(made.siem, the(made), alert)] == list(alert.uids)

@@ -28,16 +28,21 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(
-        "detection_alert",
-        sa.Column("rule", sa.String(64), primary_key=True),
-        sa.Column("siem", sa.String(128), primary_key=True),
-        sa.Column("day", sa.String(10), primary_key=True),
-        sa.Column("alerts", sa.Integer, nullable=False),
-        sa.Column("first", TIME, nullable=False),
-        sa.Column("last", TIME, nullable=False),
-        sa.Column("hosts", sa.Text, nullable=False),
-        sa.Column("uids", sa.Text, nullable=False),
+        "alert",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("key", sa.String(256), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("parent", sa.String(256)),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("doc", sa.Text, nullable=False),
+        sa.UniqueConstraint("id", name="uq_alert_id"),
+        sa.UniqueConstraint("key", name="uq_alert_key"),
     )
+    op.create_index("ix_alert_state", "alert", ["state"])
+    op.create_index("ix_alert_parent", "alert", ["parent"])
     op.create_table(
         "detection_watch",
         sa.Column("rule", sa.String(64), primary_key=True),
