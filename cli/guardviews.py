@@ -19,6 +19,7 @@ from huntonce.models.stages.guard import DriftLine, now_of
 from huntonce.models.stages.kit import Kit
 
 Row = dict[str, Any]
+_LEAST_ROOM = 20
 
 
 def list_rows(kit: Kit) -> list[Row]:
@@ -139,8 +140,29 @@ def show_detail(console: Console, row: Row) -> None:
     if row["filters"]:
         show_filters(console, str(row["id"]), row["filters"])
     console.print()
-    console.print(Syntax(clean(row["rule"]), "yaml", background_color="default", word_wrap=True))
+    show_rule(console, row["rule"])
     console.print(Text("kept events and filters whole: --json", style="dim"))
+
+
+def show_rule(console: Console, rule: str) -> None:
+    """A rule in colours; what is wider than a terminal goes on below its own beginning.
+
+    In a pipe every line stays whole, so that the rule can be taken from there.
+    """
+    text = Syntax("", "yaml", background_color="default").highlight(clean(rule))
+    for line in text.split("\n"):
+        plain = line.plain
+        body = plain.lstrip(" ")
+        indent = len(plain) - len(body) + (2 if body.startswith("- ") else 0)
+        room = console.width - indent
+        if not console.is_terminal or len(plain) <= console.width or room < _LEAST_ROOM:
+            console.print(line, soft_wrap=True)
+            continue
+        head, margin = line[:indent], Text(" " * indent)
+        for part in line[indent:].wrap(console, room):
+            part.rstrip()
+            console.print(Text.assemble(head, part), soft_wrap=True)
+            head = margin
 
 
 def _show_service(console: Console, row: Row) -> None:

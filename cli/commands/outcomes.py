@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.text import Text
 
 from huntonce.cli.output import clean, table
@@ -87,6 +86,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One finding, gap, detection, case, hypothesis or hunt, with its events and queries."""
+    from huntonce.cli.guardviews import show_rule
     from huntonce.cli.showing import describe
 
     with session(home, as_json=as_json) as (opened, output):
@@ -95,7 +95,7 @@ def show(
         def print_it(console: Console) -> None:
             _print_document(console, document)
             if rule:
-                console.print(Syntax(clean(rule), "yaml", background_color="default"))
+                show_rule(console, rule)
             if refs:
                 _print_events(console, opened, refs)
 
