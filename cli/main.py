@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from huntonce.cli.commands import (
+    alerts,
     approvals,
     attack,
     demo,
     desks,
+    detections,
     gaps,
     hunting,
     intel,
@@ -61,7 +63,9 @@ app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
 app.add_typer(gaps.gaps, name="gaps")
 app.command("visibility")(visibility.visibility)
-app.add_typer(outcomes.detections, name="detections")
+detections.app.command("alerts")(alerts.alerts)
+detections.app.command("judge")(alerts.judge)
+app.add_typer(detections.app, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.add_typer(desks.app, name="desks")
 app.command("show")(outcomes.show)

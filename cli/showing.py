@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from huntonce.cli import views
 from huntonce.models.errors import DomainError
+from huntonce.models.stages.alerts import events_of
 
 if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
@@ -20,8 +21,8 @@ def describe(home: "Home", item: str) -> Described:
         DomainError: Nothing has that id.
     """
     prefix = item.split("-", 1)[0]
-    describers = {"F": _finding, "GAP": _gap, "D": _detection, "CASE": _case, "H": _hypothesis,
-                  "HUNT": _hunt}  # fmt: skip
+    describers = {"F": _finding, "GAP": _gap, "D": _detection, "ALERT": _alert, "CASE": _case,
+                  "H": _hypothesis, "HUNT": _hunt}  # fmt: skip
     describer = describers.get(prefix)
     found = describer(home, item) if describer else None
     if found is None:
@@ -53,6 +54,23 @@ def _detection(home: "Home", item: str) -> Described | None:
         return None
     fixtures = value.certificate.fixtures if value.certificate else ()
     return views.detection(value, whole=True), value.rule, fixtures
+
+
+def _alert(home: "Home", item: str) -> Described | None:
+    """An alert; its events are asked for again, for the store keeps only which they were."""
+    from huntonce.cli.alertviews import alert_rows
+
+    with home.store.unit() as unit:
+        value = unit.alerts.get(item)
+        if value is None:
+            return None
+        (document,) = [row for row in alert_rows(unit, value.rule_id) if row["id"] == item]
+        detection = unit.detections.by_key(value.rule_id)
+    refs = events_of(home.siem(value.siem), detection, value) if detection else ()
+    originals = home.siem(value.siem).originals(refs)
+    document["originals"] = {uid: originals[uid] for uid in sorted(originals)}
+    document["gone"] = value.count - len(refs)
+    return document, "", refs
 
 
 def _case(home: "Home", item: str) -> Described | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from huntonce.models.case import Case
     from huntonce.models.demand import Fix
     from huntonce.models.desk import AtDesk
-    from huntonce.models.detection import Detection
+    from huntonce.models.detection import Certificate, Detection
     from huntonce.models.finding import EventRef, Finding
     from huntonce.models.gap import Gap
     from huntonce.models.hunt import Check
@@ -200,7 +200,7 @@ def fix(value: Fix) -> View:
 
 def detection(value: Detection, *, whole: bool = False) -> View:
     """A detection; with the rule's text where it is asked for whole."""
-    certificate = value.certificate
+    proof = value.certificate
     view: View = {
         "id": value.id,
         "rule_id": value.rule_id,
@@ -214,25 +214,43 @@ def detection(value: Detection, *, whole: bool = False) -> View:
             {"siem": d.siem, "desired": d.desired, "observed": d.observed}
             for d in value.deployments
         ],
-        "certificate": {
-            "holds": certificate.holds,
-            "faults": list(certificate.faults),
-            "fired": certificate.fired,
-            "expected": certificate.expected,
-            "benign_hits": certificate.benign_hits,
-            "benign_events": certificate.benign_events,
-            "days": round(certificate.days, 2),
-            "alerts_a_day": round(certificate.alerts_a_day, 4),
-            "interval": [round(bound, 4) for bound in certificate.interval],
-            "branches": dict(certificate.branches),
-            "rule_sha256": certificate.rule_sha256,
-        }
-        if certificate
-        else None,
+        "certificate": certificate(proof) if proof is not None else None,
     }
     if whole:
         view["rule"] = value.rule
     return view
+
+
+def certificate(value: Certificate) -> View:
+    """A certificate, whole but for the events."""
+    return {
+        "holds": value.holds,
+        "faults": list(value.faults),
+        "allows": value.allows.value,
+        "limits": list(value.limits),
+        "fired": value.fired,
+        "expected": value.expected,
+        "benign_hits": value.benign_hits,
+        "benign_events": value.benign_events,
+        "kept_usual": len(value.benign_fixtures),
+        "days": round(value.days, 2),
+        "alerts_a_day": round(value.alerts_a_day, 4),
+        "interval": [round(bound, 4) for bound in value.interval],
+        "hosts": value.hosts,
+        "top_share": round(value.top_share, 4),
+        "branches": dict(value.branches),
+        "unexercised": list(value.unexercised),
+        "siems": dict(value.siems),
+        "sample": value.sample,
+        "rule_sha256": value.rule_sha256,
+        "filters_sha256": value.filters_sha256,
+        "fixtures_sha256": value.fixtures_sha256,
+        "engine": value.engine,
+        "hunt_version": value.logic_version,
+        "window": [value.start, value.end],
+        "issued_at": value.issued_at,
+        "seal": value.seal,
+    }
 
 
 def case(value: Case) -> View:

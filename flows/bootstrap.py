@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from huntonce.models.content import Library
     from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.intake import IntelSource
-    from huntonce.models.ports import Clock, Siem
+    from huntonce.models.ports import Clock, DetectionStore, RuleRunner, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
@@ -49,6 +49,27 @@ DEMO_MARK = "demo-home"
 def now() -> datetime:
     """This moment, in UTC."""
     return datetime.now(UTC)
+
+
+def _try_out(bodies: Sequence[str]) -> "Siem":
+    """The second engine of certificates: a SIEM in memory that holds just these events."""
+    import orjson
+
+    from huntonce.connectors.siem.memory import MemorySiem
+
+    return MemorySiem((orjson.loads(body) for body in bodies), name="memory")
+
+
+def _engine() -> str:
+    """What runs the rules here, for the certificates."""
+    from importlib.metadata import version
+
+    from huntonce.connectors.siem.sweep.planning import ENGINE_VERSION
+
+    return (
+        f"huntonce {version('huntonce')} (sweep engine {ENGINE_VERSION}),"
+        f" pySigma {version('pysigma')}, DuckDB {version('duckdb')}"
+    )
 
 
 @dataclass(kw_only=True)
@@ -139,7 +160,6 @@ class Home:
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
-        from huntonce.connectors.detections.folder import RuleFolder
         from huntonce.connectors.intel.author import author_case
         from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
         from huntonce.connectors.sigma.rules import validate_rule
@@ -156,7 +176,7 @@ class Home:
             siem=self.siem(siem),
             tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
             cases=case_desk(self.settings, self.path, self.store, self.clock),
-            rules=RuleFolder(self.path / "rules", name="lake"),
+            rules=self.rules(),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
             author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),
             author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
@@ -164,7 +184,26 @@ class Home:
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
             actor=actor or self.actor,
+            try_out=_try_out,
+            runner=self._runner(siem),
+            engine=_engine(),
         )
+
+    def rules(self) -> "DetectionStore":
+        """Where promoted detections are kept: a folder, or a folder in a Git repository."""
+        from huntonce.connectors.detections.folder import RuleFolder
+        from huntonce.connectors.detections.git import GitRules
+
+        part = self.settings.rules
+        path = self._inside(part.folder)
+        if not part.git:
+            return RuleFolder(path, name="lake")
+        return GitRules(path, name="lake", remote=part.remote, author=part.author)
+
+    def _runner(self, siem: str) -> "RuleRunner | None":
+        from huntonce.connectors.siem.sweep.guarding import LakeRunner
+
+        return LakeRunner(self.lake_path) if siem == "lake" else None
 
     @cached_property
     def warninglists(self) -> "Warninglists":

@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from huntonce.flows.cases import learn, publish
+from huntonce.flows.detections import run_and_tell
 from huntonce.flows.gaps import verify_and_tell
 from huntonce.flows.hunting import run_hunt, summary
 from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
@@ -45,6 +46,8 @@ def loop(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
         _tell_hypotheses(kit, made)
         window = default_window(kit) if kit.siem.extent() else None
         verify_and_tell(kit)
+        # Before the ledger is asked: what is covered is so because it has just been run.
+        run_and_tell(kit)
         settled = _hunt_what_is_due(kit, made.hypotheses, window)
         dispatch(kit)
         closed = learn(kit, outlets)

@@ -155,6 +155,26 @@ class PolicySettings(_Part):
     proposal_hours: float = Field(
         72, gt=0, le=8760, description="How long a proposal waits for a decision before it lapses."
     )
+    max_alerts_a_day: float = Field(
+        1.0, ge=0, description="Most false alerts a day of a rule that stands guard."
+    )
+    replay_days: float = Field(30.0, gt=0, description="How far back a rule is replayed.")
+    test_days: float = Field(7.0, ge=0, description="Least replay for status test, in days.")
+    stable_days: float = Field(30.0, ge=0, description="Least replay for status stable.")
+    stale_days: float = Field(30.0, gt=0, description="Days after which a proof is stale.")
+
+
+class RulesSettings(_Part):
+    """Where promoted detections are kept as code."""
+
+    folder: Path = Field(Path("rules"), description="Folder of rules and their proof.")
+    git: bool = Field(default=False, description="Commit each promotion to a Git repository there.")
+    remote: str = Field(
+        "",
+        pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?$",
+        description="Git remote that each commit is pushed to; empty: none.",
+    )
+    author: str = Field("Huntonce <huntonce@localhost>", description="Who commits.")
 
 
 class CollectionSettings(_Part):
@@ -264,6 +284,7 @@ class Settings(BaseSettings):
     organisation: OrganisationSettings = OrganisationSettings()
     policy: PolicySettings = PolicySettings()
     store: StoreSettings = StoreSettings()
+    rules: RulesSettings = RulesSettings()
     lake: LakeSettings = LakeSettings()
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
@@ -443,6 +464,11 @@ def policy_of(settings: Settings) -> Policy:
         silent_for=timedelta(seconds=part.silent_seconds),
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
+        max_alerts_a_day=part.max_alerts_a_day,
+        replay_days=part.replay_days,
+        test_days=part.test_days,
+        stable_days=part.stable_days,
+        stale_days=part.stale_days,
         max_lag=timedelta(hours=part.max_lag_hours),
         identities=tuple(settings.organisation.identities),
     )

@@ -1,22 +1,18 @@
-"""Detecting: from a finding to a Sigma rule, and from its replay to a certificate."""
+"""Detecting: from a finding to a Sigma rule, and the rate of its alerts."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-import pyarrow as pa
 import yaml
+from typing_extensions import override
 
-from huntonce.models.detection import Certificate
-from huntonce.models.finding import EventRef, Finding
+from huntonce.models.finding import Finding
 from huntonce.models.huntdef import DetectionTemplate, HuntDefinition
 from huntonce.models.ids import digest, stable_uuid
-from huntonce.models.windows import Window
 
-MAX_ALERTS_A_DAY = 1.0
-MIN_RECALL = 0.8
 EXACT_UP_TO = 200
 NORMAL_975 = 1.959963984540054
 """The normal distribution's 97.5 % point."""
@@ -57,27 +53,102 @@ def sigma_rule(
     today: date,
     modified: date | None = None,
 ) -> str:
-    """The rule as Sigma YAML (specification 2.1), keys in SigmaHQ's order."""
+    """The rule as Sigma YAML (specification 2.1), as SigmaHQ writes them.
+
+    Links to ATT&CK are left out: the tags say it, and SigmaHQ asks for it so.
+    """
+    links = dict.fromkeys([*references, *definition.references])
     rule: dict[str, object] = {
         "title": template.title,
         "id": rule_id(definition, template),
         "status": "experimental",
-        "description": " ".join(template.description.split()),
-        "references": list(dict.fromkeys([*definition.references, *references])),
+        "description": _paragraph(template.description),
+        "references": [link for link in links if "//attack.mitre.org/" not in link],
         "author": author,
-        "date": today.isoformat(),
+        "date": today,
+        "modified": modified,
         "tags": [
             *(f"attack.{tactic}" for tactic in tactics),
             *(f"attack.{technique.lower()}" for technique in definition.techniques),
         ],
         "logsource": dict(template.logsource),
-        "detection": _plain(template.detection),
+        "detection": _quoted(_plain(template.detection)),
         "falsepositives": list(template.falsepositives),
         "level": template.level,
     }
-    if modified is not None:
-        rule["modified"] = modified.isoformat()
-    return yaml.safe_dump(rule, sort_keys=False, allow_unicode=True, width=100)
+    return as_yaml({key: value for key, value in rule.items() if value not in (None, [])})
+
+
+def as_yaml(document: Mapping[str, object]) -> str:
+    """YAML as SigmaHQ lays it out: four spaces, lists indented, nothing folded."""
+    return yaml.dump(
+        document,
+        Dumper=_Sigma,
+        sort_keys=False,
+        allow_unicode=True,
+        width=1_000_000,
+        indent=4,
+        default_flow_style=False,
+    )
+
+
+def with_status(rule: str, status: str, today: date) -> str:
+    """The same rule with another status, dated anew; the rest of its text stays as it is."""
+    lines = rule.splitlines(keepends=True)
+    kept = [line for line in lines if not re.match(r"modified\s*:", line)]
+    made = []
+    for line in kept:
+        made.append(re.sub(r"^status\s*:.*", f"status: {status}", line))
+        if re.match(r"date\s*:", line) and today.isoformat() not in line:
+            made.append(f"modified: {today.isoformat()}\n")
+    return "".join(made)
+
+
+class _Quoted(str):
+    """A value of a detection: in single quotes, as SigmaHQ writes them."""
+
+    __slots__ = ()
+
+
+class _Block(str):
+    """A text of several lines, in a literal block."""
+
+    __slots__ = ()
+
+
+class _Sigma(yaml.SafeDumper):
+    @override
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+_Sigma.add_representer(
+    _Quoted, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", data, style="'")
+)
+_Sigma.add_representer(
+    _Block, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|")
+)
+
+
+def _paragraph(text: str) -> str:
+    lines = textwrap.wrap(" ".join(text.split()), 96, break_long_words=False)
+    return lines[0] if len(lines) == 1 else _Block("\n".join(lines) + "\n")
+
+
+def _quoted(detection: object, key: str = "") -> object:
+    match detection:
+        case dict():
+            return {name: _quoted(value, name) for name, value in detection.items()}
+        case list():
+            return [_quoted(item) for item in detection]
+        case str() if key != "condition":
+            return _Quoted(detection)
+        case _:
+            return detection
 
 
 def _plain(value: object) -> object:
@@ -88,9 +159,16 @@ def _plain(value: object) -> object:
     return value
 
 
+_STAMPS = frozenset({"status", "modified"})
+"""What a promotion changes of a rule without changing what it finds."""
+
+
 def canonical_sha256(rule: str) -> str:
-    """Hash of a rule's meaning: its YAML as data, whatever the layout."""
-    return digest(yaml.safe_load(rule))
+    """Hash of a rule's meaning: its YAML as data, whatever the layout, status and last change."""
+    document = yaml.safe_load(rule)
+    if isinstance(document, dict):
+        document = {key: value for key, value in document.items() if key not in _STAMPS}
+    return digest(document)
 
 
 def poisson_interval(events: int, exposure: float) -> tuple[float, float]:
@@ -130,90 +208,3 @@ def _bisect(rising: Callable[[float], float], target: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < target else (low, middle)
     return (low + high) / 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """What a rule did over the history of one SIEM.
-
-    Attributes:
-        hits: Its events (``EVENT_COLUMNS``).
-        branches: Selection name to number of events that selection matched by itself.
-        faults: What validators said of the rule.
-    """
-
-    siem: str
-    window: Window
-    hits: pa.Table
-    branches: Mapping[str, int]
-    faults: tuple[str, ...]
-
-
-def certify(
-    rule: str,
-    replay: Replay,
-    *,
-    targets: Iterable[Finding],
-    spared: Iterable[Finding],
-    benign_events: int,
-) -> Certificate:
-    """The certificate of a rule from its replay.
-
-    ``targets`` are the findings the rule is meant for: their registrations (or the tool's command,
-    for a rule on processes) must fire. Alerts on the events of the ``spared`` findings are neither
-    hits nor false. ``benign_events`` is how many usual records the same history held.
-    """
-    uids = replay.hits.column("uid").to_pylist()
-    hosts = replay.hits.column("host").to_pylist()
-    found = set(uids)
-    wanted = [ref for finding in targets for ref in _meant(finding, found)]
-    fired = tuple(ref for ref in wanted if ref.uid in found)
-    known = {ref.uid for finding in (*targets, *spared) for ref in finding.events}
-    false = [uid for uid in uids if uid not in known]
-    days = (replay.window.end - replay.window.start).total_seconds() / 86_400
-    loudest = Counter(hosts).most_common(1)
-    # The rate that people will live with is the one of everything that is not this intrusion.
-    rate, interval = len(false) / days, poisson_interval(len(false), days)
-    faults = [
-        *replay.faults,
-        *_shortfalls(len(fired), len(wanted), len(false), rate, replay.branches),
-    ]
-    return Certificate(
-        rule_sha256=canonical_sha256(rule),
-        fixtures=fired,
-        fired=len(fired),
-        expected=len(wanted),
-        benign_hits=len(false),
-        benign_events=benign_events,
-        days=days,
-        alerts_a_day=rate,
-        interval=interval,
-        hosts=len(set(hosts)),
-        top_share=loudest[0][1] / len(hosts) if loudest else 0.0,
-        branches=tuple(sorted(replay.branches.items())),
-        siems=((replay.siem, digest(sorted(uids))),),
-        holds=not faults,
-        faults=tuple(faults),
-    )
-
-
-def _meant(finding: Finding, found: set[str]) -> list[EventRef]:
-    """The finding's events of the kinds that the rule found any of: those it should find all of."""
-    kinds = {(ref.role, ref.channel, ref.event_id) for ref in finding.events if ref.uid in found}
-    kinds = {kind for kind in kinds if kind[0] in {"registration", "tool"}}
-    return [ref for ref in finding.events if (ref.role, ref.channel, ref.event_id) in kinds]
-
-
-def _shortfalls(
-    fired: int, wanted: int, false: int, rate: float, branches: Mapping[str, int]
-) -> list[str]:
-    faults = []
-    if not fired:
-        faults.append("it does not find the events that it was made from")
-    elif fired < MIN_RECALL * wanted:
-        faults.append(f"it finds only {fired} of the {wanted} events that it was made from")
-    if rate > MAX_ALERTS_A_DAY:
-        faults.append(f"it would raise {rate:.1f} false alerts a day ({false} in the replay)")
-    if branches and not any(branches.values()):
-        faults.append("no selection of it matched anything")
-    return faults

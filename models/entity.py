@@ -12,6 +12,7 @@ class Kind(StrEnum):
     GAP = "GAP"
     FINDING = "F"
     DETECTION = "D"
+    ALERT = "ALERT"
     CASE = "CASE"
     PROPOSAL = "P"
     PUBLICATION = "PUB"

@@ -9,6 +9,9 @@ from huntonce.models.entity import Kind
 from huntonce.models.hypothesis import Term
 from huntonce.models.ids import digest
 
+CORE_ROLES = frozenset({"registration", "tool", "occurrence"})
+"""What the attacker did, as opposed to what followed from it."""
+
 
 class Disposition(StrEnum):
     """What we take a finding to be."""
@@ -27,7 +30,8 @@ class EventRef:
         uid: The lake's id of the event (content-derived), or the SIEM's document id.
         record_id: Windows EventRecordID, where the source kept it.
         time: Corrected UTC.
-        role: What it shows in a finding: registration, tool, trace, logon, run, deletion.
+        role: What it shows in a finding: registration, tool, occurrence, trace, logon, run,
+            deletion.
     """
 
     uid: str
@@ -82,10 +86,19 @@ class Finding:
         return Kind.FINDING
 
     @property
+    def core(self) -> tuple[EventRef, ...]:
+        """The events that it is made of: those of a core role; all, where there are none.
+
+        Runs, logons and traces around it are context: a longer window shows more of them.
+        """
+        core = tuple(ref for ref in self.events if ref.role in CORE_ROLES)
+        return core or self.events
+
+    @property
     def key(self) -> str:
         """The same entity with the same core events is the same finding."""
         return digest(
-            "finding", self.hypothesis_key, self.entity, sorted(e.uid for e in self.events)
+            "finding", self.hypothesis_key, self.entity, sorted(e.uid for e in self.core)
         )[:32]
 
     @property

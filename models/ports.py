@@ -3,18 +3,20 @@
 Every connector implements one of these; every connector of a kind passes one contract suite.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
-from huntonce.models.detection import Detection
+from huntonce.models.detection import Detection, Fixture
 from huntonce.models.entity import Entity
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
+from huntonce.models.guarding import GuardRule, RuleRun, Watch
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.intake import (
@@ -202,6 +204,39 @@ class DetectionStore(Protocol):
     def retire(self, remote_id: str) -> None: ...
 
 
+@runtime_checkable
+class ReadableStore(Protocol):
+    """A store of detections that can be read back, so that drift can be seen."""
+
+    def kept(self, key: str) -> Mapping[str, str] | None:
+        """Part (rule, filters, certificate, fixtures, hunt) to its text as it is there now.
+
+        None where the rule is not there; a part that is not there is left out.
+        """
+        ...
+
+    def rules(self) -> Sequence[str]:
+        """Ids of the rules that are there and not retired."""
+        ...
+
+
+class RuleRunner(Protocol):
+    """Something that runs promoted rules over what a SIEM holds, unseen data only."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in certificates."""
+        ...
+
+    def run(self, rules: Sequence[GuardRule]) -> RuleRun:
+        """Run them; a rule that cannot be run is a fault of its own and stops no other.
+
+        Raises:
+            TransientError: The SIEM did not answer; nothing was looked at.
+        """
+        ...
+
+
 # ---------------------------------------------------------------- state
 
 
@@ -274,6 +309,24 @@ class Log(Protocol):
         ...
 
 
+class Proofs(Protocol):
+    """What detections are proven with, and how far they were run."""
+
+    def fixtures(self, rule_id: str) -> tuple[Fixture, ...]:
+        """The kept events of a rule, evil ones first, in the order of time."""
+        ...
+
+    def keep(self, rule_id: str, fixtures: Iterable[Fixture]) -> None:
+        """Keep these events of a rule, and no others."""
+        ...
+
+    def watched(self, watch: Watch) -> None:
+        """Note how far a rule was run."""
+        ...
+
+    def watches(self, rule_id: str | None = None) -> tuple[Watch, ...]: ...
+
+
 class HuntClaims(Protocol):
     """Who is hunting what now: one claim for each hypothesis and SIEM, unique in the store."""
 
@@ -307,6 +360,8 @@ class UnitOfWork(Protocol):
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
+    alerts: Repository[Alert]
+    proofs: Proofs
     cases: Repository[Case]
     proposals: Repository[Proposal]
     publications: Repository[Publication]

@@ -1,10 +1,9 @@
-"""``huntonce detections``, ``cases`` and ``show``."""
+"""``huntonce cases`` and ``show``."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.text import Text
 
 from huntonce.cli.output import clean, table
@@ -17,43 +16,7 @@ if TYPE_CHECKING:
     from huntonce.models.finding import EventRef
     from huntonce.models.publication import Publication
 
-detections = typer.Typer(help="What stands guard.", invoke_without_command=True)
 cases = typer.Typer(help="What went to incident response.", invoke_without_command=True)
-
-
-@detections.callback()
-def list_detections(
-    context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
-) -> None:
-    """List detections with their certificates and health."""
-    if context.invoked_subcommand:
-        return
-    from huntonce.cli import views
-
-    with session(home, as_json=as_json) as (opened, output):
-        with opened.store.unit() as unit:
-            stored = unit.detections.list()
-
-        def show(console: Console) -> None:
-            if not stored:
-                console.print("No detections yet. A hunt that characterises a pattern makes them.")
-                return
-            rows = [
-                (d.id, d.state.value, d.level, _health(d.healthy),
-                 ", ".join(x.siem for x in d.deployments if x.observed == "enabled"),
-                 ", ".join(d.technique_ids), d.title)
-                for d in stored
-            ]  # fmt: skip
-            columns = ("id", "state", "level", "health", "runs on", "techniques", "title")
-            console.print(table(columns, rows))
-
-        output.answer({"detections": [views.detection(d) for d in stored]}, show)
-
-
-def _health(healthy: bool | None) -> str:
-    if healthy is None:
-        return "unchecked"
-    return "healthy" if healthy else "unhealthy"
 
 
 @cases.callback()
@@ -196,6 +159,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One finding, gap, detection, case, hypothesis or hunt, with its events and queries."""
+    from huntonce.cli.guardviews import show_rule
     from huntonce.cli.showing import describe
 
     with session(home, as_json=as_json) as (opened, output):
@@ -204,7 +168,7 @@ def show(
         def print_it(console: Console) -> None:
             _print_document(console, document)
             if rule:
-                console.print(Syntax(clean(rule), "yaml", background_color="default"))
+                show_rule(console, rule)
             if refs:
                 _print_events(console, opened, refs)
 

@@ -59,6 +59,26 @@ class MemoryDetections:
             self.live[rule_id] = json.loads(json.dumps(dict(detection)))
             return rule_id
 
+    def kept(self, key: str) -> Mapping[str, str] | None:
+        """Part to its text; None where the rule is not live."""
+        with self._call(writes=False):
+            held = self.live.get(key.lower())
+            if held is None:
+                return None
+            found = {"rule": str(held["rule"])}
+            filters = held.get("filters")
+            if isinstance(filters, list) and filters:
+                found["filters"] = "---\n".join(f"{text.rstrip()}\n" for text in filters)
+            for part in ("certificate", "fixtures", "hunt"):
+                if held.get(part):
+                    found[part] = json.dumps(held[part], sort_keys=True)
+            return found
+
+    def rules(self) -> tuple[str, ...]:
+        """Ids of the live rules, sorted."""
+        with self._call(writes=False):
+            return tuple(sorted(self.live))
+
     def retire(self, remote_id: str) -> None:
         """Take the rule out; a retired one stays so."""
         with self._call():

@@ -14,7 +14,7 @@ from huntonce.models.publication import Publication
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.downmark import check_down_mark
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import case_of, rule_of, ticket_of
+from huntonce.models.stages.leaving import case_of, overwrites, rule_of, ticket_of
 from huntonce.models.stages.outlets import DOWN_MARK
 from huntonce.models.stages.planned import leaving_with, of_subject, planned_for
 from huntonce.models.stages.sending import approved, ids_of, payload_of
@@ -138,7 +138,10 @@ def _rule(unit: UnitOfWork, proposal: Proposal) -> _Built:
     detection = unit.detections.get(proposal.subject)
     if detection is None:
         raise DomainError(f"{proposal.subject} is not in the store")
-    return Channel.DETECTION, "deploy", rule_of(detection)
+    payload = rule_of(unit, detection)
+    if overwrites(proposal.evidence):
+        payload["overwrite"] = True
+    return Channel.DETECTION, "deploy", payload
 
 
 def _publish(unit: UnitOfWork, proposal: Proposal) -> _Built:

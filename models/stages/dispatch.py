@@ -104,6 +104,10 @@ def _send_detection(kit: Kit, message: Message) -> str:
     store = kit.rules
     if store.name != message.target:
         raise ConnectorError(f"no rule store named {message.target!r}", connector=message.target)
+    if message.action == "retire":
+        remote_id = str(message.payload["remote_id"])
+        store.retire(remote_id)
+        return remote_id
     return store.deploy(str(message.payload["rule_id"]), message.payload)
 
 
@@ -132,13 +136,13 @@ def _record_detection(
     if detection is None:
         return
     others = tuple(d for d in detection.deployments if d.siem != message.target)
-    here = Deployment(
-        siem=message.target, desired="enabled", observed="enabled", remote_id=remote_id
-    )
+    state = "retired" if message.action == "retire" else "enabled"
+    here = Deployment(siem=message.target, desired=state, observed=state, remote_id=remote_id)
+    healthy = detection.healthy if detection.healthy is not None or state != "enabled" else True
     unit.detections.save(
-        replace(detection, deployments=(*others, here), healthy=True),
+        replace(detection, deployments=(*others, here), healthy=healthy),
         actor=kit.actor,
-        why=f"deployed to {message.target}",
+        why=f"{state} at {message.target}",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from huntonce.models.detection import Detection, DetectionState
+from huntonce.models.detection import ON_DUTY, Detection
 from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.evidence import EvidenceGroup, EvidenceModel
 from huntonce.models.gap import Gap
@@ -14,8 +14,6 @@ from huntonce.models.stages.watch import recent
 from huntonce.models.surfacing import Asking, surface
 from huntonce.models.visibility import ProbeResult
 
-_ON_DUTY = frozenset({DetectionState.EXPERIMENTAL, DetectionState.TEST, DetectionState.STABLE})
-
 
 def watch_detections(kit: Kit) -> tuple[Detection, ...]:
     """Set the health of every detection on duty by the newest telemetry; those that changed.
@@ -24,7 +22,7 @@ def watch_detections(kit: Kit) -> tuple[Detection, ...]:
         TransientError: The SIEM did not answer, which says nothing of any detection.
     """
     with kit.open_unit() as unit:
-        on_duty = [d for d in unit.detections.list() if d.state in _ON_DUTY]
+        on_duty = [d for d in unit.detections.list() if d.state in ON_DUTY]
     if not on_duty:
         return ()
     try:
@@ -63,7 +61,7 @@ def check_detections(kit: Kit, sight: Sight) -> tuple[Detection, ...]:
     changed: list[Detection] = []
     with kit.open_unit() as unit:
         for detection in unit.detections.list():
-            if detection.state not in _ON_DUTY:
+            if detection.state not in ON_DUTY:
                 continue
             if sight.model.technique_id not in detection.technique_ids:
                 continue

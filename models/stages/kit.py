@@ -1,6 +1,6 @@
 """What a stage is handed: ports, and the snapshot that was taken when the run started."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -8,7 +8,15 @@ from huntonce.models.approval import Approver, Rule
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
 from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
-from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
+from huntonce.models.ports import (
+    CaseDesk,
+    Clock,
+    DetectionStore,
+    OpenUnit,
+    RuleRunner,
+    Siem,
+    TicketDesk,
+)
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
 from huntonce.models.visibility import MAX_LAG
@@ -21,6 +29,8 @@ AuthorOpinion = Callable[[OpinionIntel, Mask], tuple[str, ...]]
 """A person's opinion as STIX objects."""
 RuleCheck = Callable[[str], tuple[str, ...]]
 """Faults of a Sigma rule (YAML); empty where it is sound."""
+TryOut = Callable[[Sequence[str]], Siem]
+"""A SIEM that holds just these events (JSON texts): a second engine, and a bench for fixtures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,11 @@ class Policy:
         silent_for: After this long without a sign of life a hunt's process counts as gone.
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
+        max_alerts_a_day: Highest mean rate of false alerts of a rule that stands guard.
+        replay_days: How far back a rule is replayed.
+        test_days: Least replay for status test.
+        stable_days: Least replay for status stable.
+        stale_days: A certificate older than this is stale.
         max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
         identities: STIX ids of identities that are ours besides the organisation's own.
     """
@@ -48,6 +63,11 @@ class Policy:
     silent_for: timedelta = timedelta(minutes=5)
     gap_passes: int = 2
     rule_author: str = "Huntonce"
+    max_alerts_a_day: float = 1.0
+    replay_days: float = 30.0
+    test_days: float = 7.0
+    stable_days: float = 30.0
+    stale_days: float = 30.0
     max_lag: timedelta = MAX_LAG
     identities: tuple[str, ...] = ()
 
@@ -63,6 +83,10 @@ class Kit:
     Attributes:
         rules: Where promoted detections are kept and scheduled.
         check_rule: Validates a Sigma rule offline.
+        try_out: Makes the second engine of a certificate; None: there is none, and it says so.
+        runner: Runs promoted rules over the SIEM; None: one search a rule.
+        others: Other SIEMs by name, which must find the same events as this one.
+        engine: What runs the rules, with versions, for the certificates.
         author_case: Writes the STIX of a closed case.
         author_ruled_out, author_opinion: Write the STIX of those.
         own_identity: STIX id of our identity.
@@ -87,6 +111,10 @@ class Kit:
     own_identity: str
     mask_key: Callable[[str], bytes] = field(repr=False)
     actor: str = "huntonce"
+    try_out: TryOut | None = None
+    runner: RuleRunner | None = None
+    others: Mapping[str, Siem] = field(default_factory=dict)
+    engine: str = ""
 
     @property
     def own_identities(self) -> frozenset[str]:

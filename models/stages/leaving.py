@@ -16,6 +16,9 @@ from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 from huntonce.models.tlp import Tlp, tightest
 
+_OVERWRITE = "-overwrite"
+"""End of the key of a message that also replaces what people changed in a store."""
+
 
 def leave(
     unit: UnitOfWork,
@@ -26,10 +29,12 @@ def leave(
     summary: str,
     now: datetime,
     size: float = 0.0,
+    ordered: bool = False,
 ) -> None:
     """Put a message into the outbox, or a proposal before it, as the policy says.
 
-    ``size`` is in the unit of the change's threshold (``approval.Rule``).
+    ``size`` is in the unit of the change's threshold (``approval.Rule``). What a person ordered is
+    proposed once more, though the same was decided before.
     """
     if not kit.policy.rule(change).asks(size, outside=message.target not in OURS):
         enqueue(unit, message, at=now)
@@ -48,18 +53,33 @@ def leave(
         ),
         why=summary,
         now=now,
+        ordered=ordered,
     )
 
 
-def propose(unit: UnitOfWork, kit: Kit, proposal: Proposal, *, why: str, now: datetime) -> Proposal:
-    """Store a proposal; one that nobody decided in time is put before people once more."""
+def propose(
+    unit: UnitOfWork,
+    kit: Kit,
+    proposal: Proposal,
+    *,
+    why: str,
+    now: datetime,
+    ordered: bool = False,
+) -> Proposal:
+    """Store a proposal; one that nobody decided in time is put before people once more.
+
+    So is, where a person ordered it, one that was decided: the order is newer than the decision.
+    """
     stored = unit.proposals.add(proposal, actor=kit.actor, why=why)
-    lapsed = stored.state in WAITING and stored.expires_at <= now
-    if stored.state is not ProposalState.EXPIRED and not lapsed:
+    waits = stored.state in WAITING
+    lapsed = waits and stored.expires_at <= now
+    decided = not waits and stored.state is not ProposalState.EXPIRED
+    if (waits and not lapsed) or (decided and not ordered):
         return stored
     again = replace(
         stored,
         state=ProposalState.PENDING,
+        evidence=proposal.evidence if ordered else stored.evidence,
         expires_at=proposal.expires_at,
         decided_by="",
         decided_at=None,
@@ -106,16 +126,72 @@ def ticket_of(unit: UnitOfWork, gap: Gap) -> dict[str, object]:
     }
 
 
-def rule_of(detection: Detection) -> dict[str, object]:
-    """What a rule store is told of a detection."""
+def rule_of(unit: UnitOfWork, detection: Detection) -> dict[str, object]:
+    """What a rule store is told of a detection: rule, filters, proof, and where it came from."""
     certificate = asdict(detection.certificate) if detection.certificate else {}
+    plain: dict[str, object] = json.loads(json.dumps(certificate, default=str))
     return {
         "rule_id": detection.rule_id,
+        "detection": detection.id,
         "title": detection.title,
+        "state": detection.state.value,
         "rule": detection.rule,
-        "certificate": json.loads(json.dumps(certificate, default=str)),
-        "filters": [],
+        "certificate": plain,
+        "filters": list(detection.filters),
+        "fixtures": [
+            {
+                "uid": fixture.ref.uid,
+                "malicious": fixture.malicious,
+                "host": fixture.ref.host,
+                "channel": fixture.ref.channel,
+                "event_id": fixture.ref.event_id,
+                "record_id": fixture.ref.record_id,
+                "time": fixture.ref.time.isoformat(),
+                "original": fixture.body,
+            }
+            for fixture in unit.proofs.fixtures(detection.rule_id)
+        ],
+        "hunt": json.loads(json.dumps(detection.origin, default=dict)),
     }
+
+
+def deploy_message(unit: UnitOfWork, detection: Detection, target: str) -> Message:
+    """The message that brings a detection to a store.
+
+    The same content is the same message, whenever its certificate was issued: a hunt that is
+    repeated after it was killed sends what it would have sent.
+    """
+    payload = rule_of(unit, detection)
+    proof = payload["certificate"]
+    told = dict(proof) if isinstance(proof, dict) else {}
+    content = {**payload, "certificate": {**told, "issued_at": "", "seal": ""}}
+    return Message(
+        key=f"rule-{target}-{detection.rule_id}-{digest(content)[:16]}",
+        channel=Channel.DETECTION,
+        action="deploy",
+        target=target,
+        subject=detection.id,
+        payload=payload,
+    )
+
+
+def ordered_message(
+    unit: UnitOfWork, detection: Detection, target: str, *, overwrite: bool, now: datetime
+) -> Message:
+    """The message of a person's order: sent, though the same was sent before.
+
+    With ``overwrite`` it also replaces what people changed in the store.
+    """
+    message = deploy_message(unit, detection, target)
+    key = f"{message.key}-{now:%Y%m%dT%H%M%S%f}"
+    if not overwrite:
+        return replace(message, key=key)
+    return replace(message, key=key + _OVERWRITE, payload={**message.payload, "overwrite": True})
+
+
+def overwrites(key: str) -> bool:
+    """Whether the message with a key replaces what people changed in a store."""
+    return key.endswith(_OVERWRITE)
 
 
 def case_of(case: Case) -> dict[str, object]:

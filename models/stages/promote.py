@@ -1,151 +1,303 @@
-"""Promote: from findings to detections with a certificate, by replay over the history."""
+"""Promote: from findings to detections with a certificate, by running them over the history."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
-import pyarrow as pa
 import yaml
 
-from huntonce.models.detecting import (
-    Replay,
-    applicable,
-    canonical_sha256,
-    certify,
-    rule_id,
-    sigma_rule,
-)
-from huntonce.models.detection import Certificate, Detection, DetectionState
+from huntonce.models.detecting import applicable, canonical_sha256, rule_id, sigma_rule
+from huntonce.models.detection import Certificate, Detection, DetectionState, Fixture
 from huntonce.models.errors import ConnectorError
 from huntonce.models.finding import Disposition, Finding
+from huntonce.models.generalising import Generalised, Row, generalise, kinds_of
 from huntonce.models.huntdef import DetectionTemplate
+from huntonce.models.intel import SourceRef
+from huntonce.models.ports import UnitOfWork
 from huntonce.models.query import EVENT_COLUMNS, SigmaSearch
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.proving import (
+    Claim,
+    Proof,
+    around,
+    history,
+    known_evil,
+    prove,
+    replay,
+    tried,
+)
+from huntonce.models.tlp import Tlp
 from huntonce.models.windows import Window
+
+_LEVELS = ("critical", "high", "medium", "low", "informational")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """Detections that hold, and why the other patterns could not be automated."""
+    """Detections that hold, the events kept with them, and why other patterns have none."""
 
     detections: tuple[Detection, ...]
     not_automated: tuple[str, ...]
+    fixtures: dict[str, tuple[Fixture, ...]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A rule for a pattern, and what the replay says of it.
+
+    Attributes:
+        certificate: Of the replay alone.
+    """
+
+    template: DetectionTemplate
+    claim: Claim
+    certificate: Certificate
+
+    @property
+    def holds(self) -> bool:
+        return self.certificate.holds
+
+    def finds(self, finding: Finding) -> bool:
+        """Whether it fires on any event of a finding."""
+        uids = {ref.uid for ref in finding.events}
+        return any(ref.uid in uids for ref in self.certificate.fixtures)
+
+    @property
+    def preference(self) -> tuple[int, float, int, str]:
+        """Fewest false alerts first, then most of its events, then the gravest."""
+        certificate = self.certificate
+        return (
+            certificate.benign_hits,
+            -certificate.fired / max(1, certificate.expected),
+            _LEVELS.index(self.template.level),
+            self.template.title,
+        )
 
 
 def promote(kit: Kit, result: HuntResult) -> Promotion:
     """Offer every pattern of a hunt as a detection; keep those whose certificate holds.
 
     For each malicious finding the rule that finds the most of it with the fewest false alerts
-    wins; one rule may serve several findings.
+    wins; one rule may serve several findings. Where no template of the hunt gives one, a rule is
+    made of what the finding's events share.
     """
-    evil = [f for f in result.looked.findings if f.disposition is Disposition.MALICIOUS]
-    tried: dict[str, tuple[DetectionTemplate, Detection]] = {}
-    chosen: dict[str, Detection] = {}
-    reasons: list[str] = []
-    for finding in evil:
-        candidates = []
-        for template in applicable(finding, result.definition):
-            if template.name not in tried:
-                targets = [f for f in evil if template in applicable(f, result.definition)]
-                tried[template.name] = (template, _try(kit, result, template, targets))
-            detection = tried[template.name][1]
-            if _finds(detection, finding):
-                candidates.append(detection)
-        holding = [d for d in candidates if d.certificate is not None and d.certificate.holds]
-        if holding:
-            best = min(holding, key=_preference)
-            chosen[best.rule_id] = best
-        else:
-            reasons.append(_why_not(finding, [pair[1] for pair in tried.values()]))
-    return Promotion(detections=tuple(chosen.values()), not_automated=tuple(reasons))
+    if not any(f.disposition is Disposition.MALICIOUS for f in result.looked.findings):
+        return Promotion(detections=(), not_automated=())
+    return _Promoting(kit, result).run()
 
 
-def _finds(detection: Detection, finding: Finding) -> bool:
-    certificate = detection.certificate
-    uids = {ref.uid for ref in finding.events}
-    return certificate is not None and any(ref.uid in uids for ref in certificate.fixtures)
+class _Promoting:
+    """One promotion."""
 
+    def __init__(self, kit: Kit, result: HuntResult) -> None:
+        self._kit = kit
+        self._result = result
+        found = result.looked.findings
+        self._evil = [f for f in found if f.disposition is Disposition.MALICIOUS]
+        self._others = [f for f in found if f.disposition is not Disposition.MALICIOUS]
+        self._elsewhere = known_evil(kit, found)
+        self._window = _replayed(kit, result.window)
+        self._tried: dict[str, _Candidate] = {}
+        self._proofs: dict[str, Proof] = {}
 
-_LEVELS = ("critical", "high", "medium", "low", "informational")
-
-
-def _preference(detection: Detection) -> tuple[int, float, int, str]:
-    certificate = detection.certificate
-    if certificate is None:
-        return (0, 0.0, 0, "")
-    return (
-        certificate.benign_hits,
-        -certificate.fired / max(1, certificate.expected),
-        _LEVELS.index(detection.level),
-        detection.title,
-    )
-
-
-def _why_not(finding: Finding, tried: Sequence[Detection]) -> str:
-    faults = [
-        f"{d.title}: {'; '.join(d.certificate.faults) or 'does not find this one'}"
-        for d in tried
-        if d.certificate is not None
-    ]
-    told = " | ".join(faults) or "no detection template of the hunt fits its pattern"
-    return f"{finding.title}: {told}"
-
-
-def _try(
-    kit: Kit, result: HuntResult, template: DetectionTemplate, targets: Sequence[Finding]
-) -> Detection:
-    technique = result.hypothesis.technique_id
-    rule = _rule(kit, result, template)
-    certificate = certify(
-        rule,
-        replay(kit, rule, result.window),
-        targets=targets,
-        spared=[f for f in result.looked.findings if f not in targets],
-        benign_events=len(result.looked.benign),
-    )
-    return Detection(
-        rule_id=rule_id(result.definition, template),
-        title=template.title,
-        technique_ids=(technique,),
-        hypothesis_key=result.hypothesis.key,
-        hunt_name=result.definition.name,
-        analytic=template.name,
-        level=template.level,
-        rule=rule,
-        atoms=_atoms(certificate, result),
-        state=DetectionState.EXPERIMENTAL if certificate.holds else DetectionState.DRAFT,
-        certificate=certificate,
-    )
-
-
-def _rule(kit: Kit, result: HuntResult, template: DetectionTemplate) -> str:
-    """The template's rule: as stored, where only its dates would differ; else dated anew."""
-    today = kit.clock().date()
-
-    def written(first: date, modified: date | None) -> str:
-        return sigma_rule(
-            template,
-            result.definition,
-            tactics=_tactics(kit, result.hypothesis.technique_id),
-            references=(),
-            author=kit.policy.rule_author,
-            today=first,
-            modified=modified,
+    def run(self) -> Promotion:
+        chosen: dict[str, _Candidate] = {}
+        reasons: list[str] = []
+        for finding in self._evil:
+            best, why = self._best(finding)
+            if best is None:
+                reasons.append(f"{finding.title}: {why}")
+            else:
+                chosen[best.template.name] = best
+        detections, fixtures = [], {}
+        for candidate in chosen.values():
+            proof = self._proofs[candidate.template.name]
+            detection = self._detection(candidate, proof.certificate)
+            detections.append(detection)
+            fixtures[detection.rule_id] = proof.fixtures
+        return Promotion(
+            detections=tuple(detections), not_automated=tuple(reasons), fixtures=fixtures
         )
 
-    with kit.open_unit() as unit:
-        stored = unit.detections.by_key(rule_id(result.definition, template))
-    if stored is None:
-        return written(today, None)
-    document = yaml.safe_load(stored.rule)
-    first = date.fromisoformat(str(document["date"]))
-    before = document.get("modified")
-    modified = date.fromisoformat(str(before)) if before else None
-    same = written(first, modified)
-    if canonical_sha256(same) == canonical_sha256(stored.rule):
-        return stored.rule
-    return written(first, today)
+    def _best(self, finding: Finding) -> tuple[_Candidate | None, str]:
+        """The rule for a finding whose whole proof holds; or why there is none."""
+        candidates = [
+            self._candidate(template, self._targets(template))
+            for template in applicable(finding, self._result.definition)
+        ]
+        told = [c for c in candidates if not (c.holds and c.finds(finding))]
+        faults = [_told(candidate) for candidate in told]
+        best = self._proven([c for c in candidates if c not in told], faults)
+        if best is not None:
+            return best, ""
+        for made in self._generalised(finding):
+            if made.template is None:
+                faults.append(made.reason)
+                continue
+            candidate = self._candidate(made.template, [finding])
+            if not (candidate.holds and candidate.finds(finding)):
+                faults.append(_told(candidate))
+                continue
+            best = self._proven([candidate], faults)
+            if best is not None:
+                return best, ""
+        return None, " | ".join(faults) or "no detection template of the hunt fits its pattern"
+
+    def _proven(self, candidates: Sequence[_Candidate], faults: list[str]) -> _Candidate | None:
+        """The best of them whose whole proof holds; the others' faults are noted."""
+        for candidate in sorted(candidates, key=lambda one: one.preference):
+            name = candidate.template.name
+            if name not in self._proofs:
+                self._proofs[name] = prove(self._kit, candidate.claim)
+            certificate = self._proofs[name].certificate
+            if certificate.holds:
+                return candidate
+            faults.append(f"{candidate.template.title}: {'; '.join(certificate.faults)}")
+        return None
+
+    def _targets(self, template: DetectionTemplate) -> list[Finding]:
+        definition = self._result.definition
+        return [f for f in self._evil if template in applicable(f, definition)]
+
+    def _candidate(self, template: DetectionTemplate, targets: Sequence[Finding]) -> _Candidate:
+        if template.name in self._tried:
+            return self._tried[template.name]
+        rule, filters = self._rule(template)
+        spared = [f for f in self._evil if f not in targets]
+        claim = Claim(
+            rule=rule,
+            window=self._window,
+            logic_version=self._result.definition.version,
+            filters=filters,
+            targets=tuple(targets),
+            spared=(*spared, *self._others, *self._elsewhere),
+            benign=self._result.looked.benign,
+            benign_events=len(self._result.looked.benign),
+        )
+        certificate = tried(self._kit, claim, replay(self._kit, claim))
+        candidate = _Candidate(template=template, claim=claim, certificate=certificate)
+        self._tried[template.name] = candidate
+        return candidate
+
+    # ------------------------------------------------------------ rules
+
+    def _rule(self, template: DetectionTemplate) -> tuple[str, tuple[str, ...]]:
+        """The template's rule and the filters beside it: as stored, where nothing has changed."""
+        kit, result = self._kit, self._result
+        today = kit.clock().date()
+        technique = kit.catalogue.technique(result.hypothesis.technique_id)
+
+        def written(first: date, modified: date | None) -> str:
+            return sigma_rule(
+                template,
+                result.definition,
+                tactics=technique.tactics if technique is not None else (),
+                references=links,
+                author=kit.policy.rule_author,
+                today=first,
+                modified=modified,
+            )
+
+        with kit.open_unit() as unit:
+            stored = unit.detections.by_key(rule_id(result.definition, template))
+            links = references(unit, result.hypothesis.sources)
+        if stored is None:
+            return written(today, None), ()
+        document = yaml.safe_load(stored.rule)
+        first = date.fromisoformat(str(document["date"]))
+        if _logic(written(first, None)) == _logic(stored.rule):
+            return stored.rule, stored.filters
+        return written(first, today), stored.filters
+
+    def _generalised(self, finding: Finding) -> Iterator[Generalised]:
+        """What the finding's events give, for each kind of event in it."""
+        kinds = kinds_of(finding)
+        if not kinds:
+            yield Generalised(
+                template=None, reason="no rule can be made of the kinds of its events"
+            )
+        if self._kit.try_out is None:
+            return
+        try:
+            bodies = self._kit.siem.originals(finding.core)
+        except ConnectorError as error:
+            yield Generalised(template=None, reason=f"its events could not be read: {error}")
+            return
+        span = around(finding.core)
+        bench = self._kit.try_out(list(bodies.values()))
+        for kind in kinds:
+            search = SigmaSearch(
+                name=kind.subject,
+                logsource=kind.logsource,
+                detection={
+                    "selection": {"EventID": list(kind.event_ids)},
+                    "condition": "selection",
+                },
+                fields=kind.fields,
+            )
+            table = bench.search(search, span).table if span is not None else None
+            rows: list[Row] = []
+            if table is not None:
+                own = table.drop_columns([name for name, _ in EVENT_COLUMNS]).to_pylist()
+                rows = [{name: value or "" for name, value in row.items()} for row in own]
+            yield generalise(kind, rows)
+
+    def _detection(self, candidate: _Candidate, certificate: Certificate) -> Detection:
+        result, template = self._result, candidate.template
+        definition = result.definition
+        return Detection(
+            rule_id=rule_id(definition, template),
+            title=template.title,
+            technique_ids=(result.hypothesis.technique_id,),
+            hypothesis_key=result.hypothesis.key,
+            hunt_name=definition.name,
+            analytic=template.name,
+            level=template.level,
+            rule=candidate.claim.rule,
+            atoms=_atoms(certificate, result),
+            state=DetectionState.EXPERIMENTAL,
+            certificate=certificate,
+            filters=candidate.claim.filters,
+            since=self._window.end,
+            origin={
+                "hunt": definition.name,
+                "hunt_id": definition.id,
+                "version": definition.version,
+                "title": definition.title,
+                "pattern": template.name,
+                "hypothesis": result.hypothesis.statement,
+                "fingerprint": result.hypothesis.key,
+                "technique": result.hypothesis.technique_id,
+                "searches": [
+                    {
+                        "name": search.name,
+                        "logsource": dict(search.logsource),
+                        "detection": dict(search.detection),
+                    }
+                    for search in definition.searches
+                ],
+            },
+        )
+
+
+def _replayed(kit: Kit, wanted: Window) -> Window:
+    try:
+        return history(kit, wanted) or wanted
+    except ConnectorError:
+        return wanted
+
+
+def _logic(rule: str) -> str:
+    """Hash of a rule without its references: new intel on a behaviour does not change its rule."""
+    document = yaml.safe_load(rule)
+    document.pop("references", None)
+    return canonical_sha256(yaml.safe_dump(document))
+
+
+def _told(candidate: _Candidate) -> str:
+    faults = "; ".join(candidate.certificate.faults) or "does not find this one"
+    return f"{candidate.template.title}: {faults}"
 
 
 def _atoms(certificate: Certificate, result: HuntResult) -> tuple[str, ...]:
@@ -158,47 +310,28 @@ def _atoms(certificate: Certificate, result: HuntResult) -> tuple[str, ...]:
     )
 
 
-def replay(kit: Kit, rule: str, window: Window) -> Replay:
-    """Run a rule, and each of its selections by itself, over a window of history."""
-    faults = list(kit.check_rule(rule))
-    branches: dict[str, int] = {}
-    hits = pa.schema(list(EVENT_COLUMNS)).empty_table()
-    if not faults:
-        try:
-            result = kit.siem.search_rule(rule, window)
-            hits = result.table
-            if result.truncated:
-                faults.append(f"it matches more than the {hits.num_rows} events that were fetched")
-            branches = _branches(kit, rule, window)
-        except ConnectorError as error:
-            faults.append(f"{kit.siem.name} cannot run it: {error}")
-    return Replay(
-        siem=kit.siem.name, window=window, hits=hits, branches=branches, faults=tuple(faults)
-    )
+_SHAREABLE = (Tlp.CLEAR, Tlp.GREEN, Tlp.AMBER)
+_MOST_LINKS = 8
 
 
-def _branches(kit: Kit, rule: str, window: Window) -> dict[str, int]:
-    document = yaml.safe_load(rule)
-    detection: Mapping[str, object] = document["detection"]
-    counts: dict[str, int] = {}
-    for name, selection in detection.items():
-        if name in {"condition", "timeframe"}:
+def references(unit: UnitOfWork, sources: Sequence[SourceRef]) -> tuple[str, ...]:
+    """Where the intel behind a rule can be read: its links, and its name where it has none.
+
+    Intel that may not be passed on freely (amber+strict, red) is not named in a rule: rules go to
+    repositories and other SIEMs.
+    """
+    found: dict[str, None] = {}
+    for source in sources:
+        if source.tlp not in _SHAREABLE:
             continue
-        search = SigmaSearch(
-            name=f"{document['title']}: {name}",
-            logsource=document["logsource"],
-            detection={name: selection, "condition": name},
-        )
-        counts[name] = kit.siem.search(search, window).table.num_rows
-    return counts
-
-
-def unchanged(detection: Detection) -> bool:
-    """Whether the certificate is of the rule as it stands."""
-    certificate = detection.certificate
-    return certificate is not None and certificate.rule_sha256 == canonical_sha256(detection.rule)
-
-
-def _tactics(kit: Kit, technique_id: str) -> tuple[str, ...]:
-    technique = kit.catalogue.technique(technique_id)
-    return technique.tactics if technique is not None else ()
+        stored = unit.intel.get(source.object_id)
+        content = stored.content if stored is not None else {}
+        listed = content.get("external_references")
+        links = [
+            str(item["url"])
+            for item in (listed if isinstance(listed, list) else [])
+            if isinstance(item, dict) and str(item.get("url", "")).startswith("https://")
+        ]
+        if source.object_type in {"report", "campaign", "intrusion-set", "malware", "indicator"}:
+            found.update(dict.fromkeys(links or [f"{source.name} ({source.object_id})"]))
+    return tuple(found)[:_MOST_LINKS]

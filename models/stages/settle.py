@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from huntonce.models.case import Case, CaseState
+from huntonce.models.certifying import same_proof
 from huntonce.models.detection import Deployment, Detection, DetectionState
 from huntonce.models.errors import StateError
 from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
-from huntonce.models.ids import digest
 from huntonce.models.ledger import NotDueError, Versions, add_hunted, still_hunted
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
@@ -25,7 +25,7 @@ from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.hypothesise import answer_in
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import case_of, leave, rule_of
+from huntonce.models.stages.leaving import case_of, deploy_message, leave
 from huntonce.models.stages.promote import Promotion
 from huntonce.models.visibility import Power
 from huntonce.models.windows import Window, merge
@@ -127,7 +127,8 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
         )
         power, why = _told(result, gaps)
         detections = tuple(
-            _keep_detection(unit, kit, detection, run, now) for detection in promotion.detections
+            _keep_detection(unit, kit, detection, promotion, run, now)
+            for detection in promotion.detections
         )
         cases = keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
         concluded = unit.hunts.save(
@@ -220,27 +221,37 @@ def _keep_finding(unit: UnitOfWork, kit: Kit, finding: Finding, run: HuntRun) ->
 
     A longer window shows more runs of a task and more logons: that is no second intrusion.
     """
-    core = _core(finding)
-    for known in unit.findings.list():
-        same = (known.hypothesis_key, known.entity) == (finding.hypothesis_key, finding.entity)
-        if same and core and _core(known) == core:
-            return known
     return unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
 
 
-def _core(finding: Finding) -> frozenset[str]:
-    return frozenset(e.uid for e in finding.events if e.role in {"registration", "tool"})
-
-
 def _keep_detection(
-    unit: UnitOfWork, kit: Kit, detection: Detection, run: HuntRun, now: datetime
+    unit: UnitOfWork,
+    kit: Kit,
+    detection: Detection,
+    promotion: Promotion,
+    run: HuntRun,
+    now: datetime,
 ) -> Detection:
+    """Store a detection with its kept events, and send it to the store of rules.
+
+    One that people have retired stays so, with the proof it had.
+    """
     stored = unit.detections.add(detection, actor=kit.actor, why=f"promoted by {run.id}")
     if stored.state in {DetectionState.DRAFT, DetectionState.RETIRED, DetectionState.DEPRECATED}:
         return stored
-    if stored.certificate != detection.certificate or stored.rule != detection.rule:
+    fixtures = promotion.fixtures.get(detection.rule_id, ())
+    if stored.certificate == detection.certificate:
+        unit.proofs.keep(stored.rule_id, fixtures)
+    elif not same_proof(stored.certificate, detection.certificate) or stored.rule != detection.rule:
+        unit.proofs.keep(stored.rule_id, fixtures)
         stored = unit.detections.save(
-            replace(stored, certificate=detection.certificate, rule=detection.rule, healthy=True),
+            replace(
+                stored,
+                certificate=detection.certificate,
+                rule=detection.rule,
+                origin=detection.origin,
+                healthy=True,
+            ),
             actor=kit.actor,
             why=f"certified anew by {run.id}",
         )
@@ -254,14 +265,7 @@ def _keep_detection(
     leave(
         unit,
         kit,
-        Message(
-            key=f"rule-{kit.rules.name}-{stored.rule_id}-{digest(stored.rule)[:12]}",
-            channel=Channel.DETECTION,
-            action="deploy",
-            target=kit.rules.name,
-            subject=stored.id,
-            payload=rule_of(stored),
-        ),
+        deploy_message(unit, stored, kit.rules.name),
         change="deploy",
         summary=f"deploy {stored.id} {stored.title} to {kit.rules.name}",
         now=now,

@@ -9,6 +9,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
 from huntonce.models.entity import Entity, Kind
@@ -30,6 +31,7 @@ TYPES: dict[Kind, type[Entity]] = {
     Kind.GAP: Gap,
     Kind.FINDING: Finding,
     Kind.DETECTION: Detection,
+    Kind.ALERT: Alert,
     Kind.CASE: Case,
     Kind.PROPOSAL: Proposal,
     Kind.PUBLICATION: Publication,

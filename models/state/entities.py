@@ -5,9 +5,10 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from huntonce.models import gap, hypothesis
+from huntonce.models import detection, gap, hypothesis
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case
-from huntonce.models.detection import Detection
+from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.entity import Entity, Kind
 from huntonce.models.errors import DomainError, StateError
 from huntonce.models.finding import Finding
@@ -96,6 +97,7 @@ class EntityRepository(Generic[E]):
         if stored_key(entity.key) != row.key:
             raise DomainError(f"{row.id} would become another thing: its key changed")
         check_step(self._kind, row.id, row.state, entity.state)
+        _check_proof(entity, row.state)
         doc = encode(entity)
         self._versions[row.id] = row.version
         if doc == row.doc:
@@ -194,15 +196,36 @@ def check_step(kind: Kind, subject: str, before: str, after: StrEnum) -> None:
             allowed = after in hypothesis.TRANSITIONS[HypothesisState(before)]
         case Kind.GAP:
             allowed = after in gap.TRANSITIONS[GapState(before)]
+        case Kind.DETECTION:
+            allowed = after in detection.TRANSITIONS[DetectionState(before)]
         case _:
             allowed = True
     if not allowed:
         raise DomainError(f"{subject} cannot go from {before} to {after.value}")
 
 
+def _check_proof(entity: Entity, before: str) -> None:
+    """Nothing, where a detection claims no more than its certificate carries.
+
+    Raises:
+        DomainError: It would rise without one.
+    """
+    if not isinstance(entity, Detection):
+        return
+    if not detection.rises(DetectionState(before), entity.state):
+        return
+    proof = entity.certificate
+    if proof is None or not proof.holds or detection.rises(proof.allows, entity.state):
+        raise DomainError(
+            f"{entity.id} cannot become {entity.state.value} without a certificate that carries it"
+        )
+
+
 def _parent(entity: Entity) -> str | None:
     match entity:
         case HuntRun() | Finding() | Detection() | Case():
             return stored_key(entity.hypothesis_key)
+        case Alert():
+            return entity.rule_id
         case _:
             return None

@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Engine
 
+from huntonce.models.alert import Alert
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
 from huntonce.models.entity import Kind
@@ -28,6 +29,7 @@ from huntonce.models.ports import (
     HuntClaims,
     Log,
     Outbox,
+    Proofs,
     Repository,
 )
 from huntonce.models.proposal import Proposal
@@ -40,6 +42,7 @@ from huntonce.models.state.intel import Intel, IntelConflict
 from huntonce.models.state.log import TransitionLog
 from huntonce.models.state.migrate import migrate, version
 from huntonce.models.state.outbox import Messages
+from huntonce.models.state.proofs import KeptProofs
 from huntonce.models.state.setaside import SetAsides
 from huntonce.models.state.work import Work
 
@@ -68,6 +71,8 @@ class Unit:
     gaps: Repository[Gap]
     findings: Repository[Finding]
     detections: Repository[Detection]
+    alerts: Repository[Alert]
+    proofs: Proofs
     cases: Repository[Case]
     proposals: Repository[Proposal]
     publications: Repository[Publication]
@@ -89,6 +94,8 @@ class Unit:
         self.gaps = EntityRepository(work, log, Kind.GAP, Gap)
         self.findings = EntityRepository(work, log, Kind.FINDING, Finding)
         self.detections = EntityRepository(work, log, Kind.DETECTION, Detection)
+        self.alerts = EntityRepository(work, log, Kind.ALERT, Alert)
+        self.proofs = KeptProofs(work)
         self.cases = EntityRepository(work, log, Kind.CASE, Case)
         self.proposals = EntityRepository(work, log, Kind.PROPOSAL, Proposal)
         self.publications = EntityRepository(work, log, Kind.PUBLICATION, Publication)

@@ -52,6 +52,7 @@ ENTITY_TABLES = {
     Kind.GAP: _entity_table("gap"),
     Kind.FINDING: _entity_table("finding"),
     Kind.DETECTION: _entity_table("detection"),
+    Kind.ALERT: _entity_table("alert"),
     Kind.CASE: _entity_table("incident_case"),
     Kind.PROPOSAL: _entity_table("proposal"),
     Kind.PUBLICATION: _entity_table("publication"),
@@ -154,6 +155,27 @@ INTEL_CONFLICT = Table(
     Column("feed", String(256), primary_key=True),
     Column("first_at", UtcTime, nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+DETECTION_FIXTURE = Table(
+    "detection_fixture",
+    METADATA,
+    Column("rule", String(64), primary_key=True),
+    Column("uid", String(256), primary_key=True),
+    Column("malicious", Boolean, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+DETECTION_WATCH = Table(
+    "detection_watch",
+    METADATA,
+    Column("rule", String(64), primary_key=True),
+    Column("siem", String(128), primary_key=True),
+    Column("ran_at", UtcTime, nullable=False),
+    Column("seen_to", UtcTime, nullable=False),
+    Column("fault", CleanText, nullable=False),
 )
 
 INTEL_CURSOR = Table(

@@ -1,6 +1,7 @@
 """A small estate with its logs, and the kit of a stage over it: memory connectors, a real store."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -57,6 +58,11 @@ def library() -> Library:
 def catalogue() -> Catalogue:
     """The shipped ATT&CK."""
     return load_catalogue()
+
+
+def try_out(bodies: Sequence[str]) -> MemorySiem:
+    """The second engine of certificates: a SIEM that holds just these events."""
+    return MemorySiem((json.loads(body) for body in bodies), name="second")
 
 
 # ---------------------------------------------------------------- events
@@ -253,6 +259,8 @@ def bench(
         cases=cases,
         rules=rules,
         check_rule=validate_rule,
+        try_out=try_out,
+        engine="test",
         author_case=lambda intel, mask: author_case(intel, mask=mask),
         author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
         author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),

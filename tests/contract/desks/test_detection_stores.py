@@ -1,16 +1,19 @@
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from huntonce.connectors.detections.folder import Drift, RuleFolder
+from huntonce.connectors.detections.git import GitRules
 from huntonce.connectors.detections.memory import MemoryDetections
 from huntonce.models.errors import TerminalError, TransientError
-from huntonce.models.ports import DetectionStore
+from huntonce.models.ports import DetectionStore, ReadableStore
 
-Kept = RuleFolder | MemoryDetections
+Kept = RuleFolder | MemoryDetections | GitRules
 ID = "2f6a8c1e-0000-4000-8000-00000000abcd"
 OTHER = "2f6a8c1e-0000-4000-8000-00000000abce"
 RULE = "title: A task\nid: " + ID + "\n"
@@ -27,8 +30,25 @@ def detection(rule_id: str = ID, **more: object) -> dict[str, object]:
     return {**basis, **more}
 
 
-@pytest.fixture(params=["memory", "folder"])
+GIT = shutil.which("git")
+
+
+def git(path: Path, *arguments: str) -> str:
+    """What git says, for the tests to look at."""
+    if GIT is None:
+        pytest.skip("the program git is not here")
+    done = subprocess.run(
+        [GIT, *arguments], cwd=path, capture_output=True, encoding="utf-8", check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(params=["memory", "folder", "git"])
 def rules(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
+    if request.param == "git":
+        if GIT is None:
+            pytest.skip("the program git is not here")
+        return GitRules(tmp_path / "rules")
     return MemoryDetections() if request.param == "memory" else RuleFolder(tmp_path / "rules")
 
 
@@ -173,11 +193,30 @@ def test_drift_names_what_a_person_changed_or_removed(folder: RuleFolder, tmp_pa
     )
 
 
-def test_deploying_again_mends_drift(folder: RuleFolder, tmp_path: Path) -> None:
+def test_what_a_person_changed_is_written_over_only_when_told_so(
+    folder: RuleFolder, tmp_path: Path
+) -> None:
     folder.deploy(ID, detection())
     (tmp_path / f"{ID}.yml").write_text("title: mine\n")
 
+    with pytest.raises(TerminalError, match="changed by hand") as caught:
+        folder.deploy(ID, detection(rule=RULE + "level: low\n"))
+    assert "drift" in caught.value.hint
+    assert (tmp_path / f"{ID}.yml").read_text() == "title: mine\n"
+
+    folder.deploy(ID, detection(overwrite=True))
+    assert folder.drift() == ()
+    assert (tmp_path / f"{ID}.yml").read_text() == RULE
+
+
+def test_a_write_that_was_cut_short_is_no_person_s_change(
+    folder: RuleFolder, tmp_path: Path
+) -> None:
     folder.deploy(ID, detection())
+    fresh = detection(rule=RULE + "level: low\n", certificate={"holds": False})
+    (tmp_path / f"{ID}.yml").write_text(RULE + "level: low\n")  # and the writer dies here
+
+    folder.deploy(ID, fresh)
 
     assert folder.drift() == ()
 
@@ -244,3 +283,106 @@ def test_the_memory_store_fails_as_told() -> None:
     rules.refuse = "no rights"
     with pytest.raises(TerminalError, match="no rights"):
         rules.find(ID)
+
+
+# ---------------------------------------------------------------- read back
+
+
+def test_a_store_gives_back_what_it_was_given(rules: Kept) -> None:
+    assert isinstance(rules, ReadableStore)
+    assert rules.kept(ID) is None
+    fixtures = [{"uid": "e1", "malicious": True, "original": "{}"}]
+
+    rules.deploy(ID, detection(filters=["title: one"], fixtures=fixtures, hunt={"hunt": "a"}))
+
+    kept = rules.kept(ID)
+    assert kept is not None
+    assert kept["rule"].rstrip() == RULE.rstrip()
+    assert kept["filters"].rstrip() == "title: one"
+    assert json.loads(kept["certificate"]) == {"holds": True, "days": 7.0}
+    assert json.loads(kept["fixtures"]) == fixtures
+    assert json.loads(kept["hunt"]) == {"hunt": "a"}
+    assert list(rules.rules()) == [ID]
+
+
+def test_a_retired_rule_is_not_given_back(rules: Kept) -> None:
+    rules.deploy(ID, detection())
+    rules.retire(ID)
+
+    assert isinstance(rules, ReadableStore)
+    assert rules.kept(ID) is None
+    assert list(rules.rules()) == []
+
+
+# ---------------------------------------------------------------- git
+
+
+def test_a_promotion_is_one_commit_and_the_same_again_is_none(tmp_path: Path) -> None:
+    rules = GitRules(tmp_path, author="Us <us@example.org>")
+
+    rules.deploy(ID, detection(detection="D-1", state="test"))
+    rules.deploy(ID, detection(detection="D-1", state="test"))
+    assert git(tmp_path, "log", "--format=%s|%an|%ae") == "D-1 test: A task|Us|us@example.org\n"
+
+    rules.deploy(ID, detection(detection="D-1", state="test", rule=RULE + "level: low\n"))
+    rules.retire(ID)
+    assert git(tmp_path, "rev-list", "--count", "HEAD") == "3\n"
+    assert git(tmp_path, "status", "--porcelain") == ""
+    assert f"retired/{ID}.yml" in git(tmp_path, "ls-files")
+
+
+def test_only_the_rule_s_own_files_are_committed(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "theirs.txt").write_text("not done yet")
+    git(tmp_path, "add", "theirs.txt")
+
+    GitRules(tmp_path).deploy(ID, detection())
+
+    assert git(tmp_path, "status", "--porcelain") == "A  theirs.txt\n"
+
+
+def test_hooks_of_the_repository_do_not_run(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    for name in ("pre-commit", "commit-msg", "post-commit", "reference-transaction"):
+        hook = tmp_path / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\ntouch ran-a-hook\nexit 1\n")
+        hook.chmod(0o755)
+
+    GitRules(tmp_path).deploy(ID, detection())
+
+    assert not (tmp_path / "ran-a-hook").exists()
+    assert git(tmp_path, "rev-list", "--count", "HEAD") == "1\n"
+
+
+@pytest.mark.parametrize("title", ["--amend", "$(touch x)", "a\nb\n\nCo-authored: x", ""])
+def test_a_title_is_text_and_never_an_option(tmp_path: Path, title: str) -> None:
+    GitRules(tmp_path).deploy(ID, detection(title=title))
+
+    subject = git(tmp_path, "log", "--format=%s").rstrip("\n")
+    assert subject == f"{ID} deployed: {' '.join(title.split())}"[:72].rstrip()
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        ".git", f"{ID}.yml", f"{ID}.sha256", f"{ID}.certificate.json"
+    }  # fmt: skip
+
+
+def test_commits_are_pushed_where_a_remote_is_named(tmp_path: Path) -> None:
+    far, near = tmp_path / "far.git", tmp_path / "near"
+    near.mkdir()
+    git(tmp_path, "init", "--quiet", "--bare", str(far))
+    git(near, "init", "--quiet")
+    git(near, "remote", "add", "origin", str(far))
+
+    GitRules(near, remote="origin").deploy(ID, detection())
+
+    assert git(far, "rev-list", "--count", "--all") == "1\n"
+
+
+def test_a_remote_that_cannot_be_reached_may_be_tried_again(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", str(tmp_path / "nowhere"))
+
+    with pytest.raises(TransientError, match="git push"):
+        GitRules(tmp_path, remote="origin").deploy(ID, detection())
+
+    assert git(tmp_path, "rev-list", "--count", "HEAD") == "1\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from huntonce.connectors.siem.labfiles import write_lab
-from huntonce.models.detecting import MAX_ALERTS_A_DAY
+from huntonce.models.certifying import Terms
 from huntonce.models.finding import Disposition, EventRef, Finding
 from huntonce.models.hypothesis import Verdict
 from huntonce.models.lab.company import LabSpec, build_company
@@ -133,7 +133,7 @@ def test_rules_of_one_company_fire_on_the_intrusions_of_another(
             ).table.to_pylist()
         ]
         false = set(events) - other.truth.malicious
-        assert len(false) <= MAX_ALERTS_A_DAY * other.seen.result.window.hours / 24
+        assert len(false) <= Terms().max_alerts_a_day * other.seen.result.window.hours / 24
         for intrusion in other.truth.intrusions:
             assert set(events) & set(intrusion.events)
 

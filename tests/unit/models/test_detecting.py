@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntonce.connectors.sigma.rules import validate_rule
+from huntonce.models.certifying import Replay, certify
 from huntonce.models.detecting import (
     EXACT_UP_TO,
-    Replay,
     applicable,
     canonical_sha256,
-    certify,
     met,
     poisson_interval,
     rule_id,
@@ -283,13 +282,28 @@ def test_what_the_validator_says_is_a_fault() -> None:
     assert not made.holds
 
 
-def test_a_rule_of_which_nothing_matched_is_told_so() -> None:
+def test_a_selection_that_nothing_matched_is_listed_and_bars_stable() -> None:
     made = certify(
         RULE,
-        replay(hits(), branches={"a": 0, "b": 0}),
+        replay(hits("e0", "e1", "e2", "e3", "e4"), days=60, branches={"a": 5, "b": 0}),
         targets=[TARGET],
         spared=[],
         benign_events=0,
     )
 
-    assert "no selection of it matched anything" in made.faults
+    assert made.holds
+    assert made.unexercised == ("b",)
+    assert "for stable: never exercised: b" in made.limits
+
+
+def test_a_rule_on_single_occurrences_is_measured_by_them_and_not_by_what_followed() -> None:
+    logon = ref("l", role="logon", event_id=4624)
+    seen = ref("o", role="occurrence", event_id=4688)
+    target = finding(events=(ref("o2", role="occurrence", event_id=4688), seen, logon))
+    replayed = replay(hits("o", "l"))
+
+    made = certify(RULE, replayed, targets=[target], spared=[], benign_events=0)
+
+    assert [r.uid for r in target.core] == ["o2", "o"]
+    assert (made.fired, made.expected) == (1, 2)
+    assert made.benign_hits == 0

@@ -1,23 +1,29 @@
 """What a person decides is what they saw, once, and in time."""
 
+import re
+import shutil
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from huntonce.connectors.detections.folder import RuleFolder
 from huntonce.models.approval import Approver, Rule, code_for
 from huntonce.models.errors import DomainError
+from huntonce.models.guarding import write_filter
 from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.approve import decide
+from huntonce.models.stages.certify import adopt, deploy, find, retune
 from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.guard import drift
 from huntonce.models.stages.kit import Policy
 from huntonce.models.stages.operate import carry_out, find_target
 from huntonce.models.windows import Window
-from tests.support.builders import T0, after
+from tests.support.builders import after
 from tests.support.kits import ASK, HOURS, Bench, bench, intrusion, quiet_day, rules_of, with_kit
 
-DAY = Window(T0, T0 + timedelta(hours=HOURS))
+DAY = Window(T0, after(hours=HOURS))
+EVENTS = [*quiet_day(), *intrusion()]
 
 
 def hunt(made: Bench, window: Window = DAY) -> None:
@@ -25,11 +31,22 @@ def hunt(made: Bench, window: Window = DAY) -> None:
     carry_out(made.kit, find_target(made.kit, "T1053.005"), window)
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Bench:
-    asking = bench(tmp_path, [*quiet_day(), *intrusion()], approvals=ASK)
+@pytest.fixture(scope="module")
+def hunted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which the intrusion was hunted; nothing has left yet."""
+    folder = tmp_path_factory.mktemp("hunted")
+    asking = bench(folder, EVENTS, approvals=ASK)
     hunt(asking)
-    return asking
+    asking.store.close()
+    return folder / "huntonce.db"
+
+
+@pytest.fixture
+def made(hunted: Path, tmp_path: Path) -> Bench:
+    shutil.copy(hunted, tmp_path / "huntonce.db")
+    again = bench(tmp_path, EVENTS, approvals=ASK)
+    again.clock.pass_by(minutes=1)
+    return again
 
 
 def proposals(made: Bench, change: str = "", *states: str) -> list[Proposal]:
@@ -236,3 +253,101 @@ def test_a_policy_asks_when_it_says(rule: Rule, size: float, outside: bool, asks
 
 def test_a_kind_of_change_that_nobody_decided_on_asks() -> None:
     assert Policy().rule("anything").asks(0, outside=False)
+
+
+# ---------------------------------------------------------------- orders of a person
+
+
+def waiting(made: Bench) -> Proposal:
+    (proposal,) = proposals(made, "deploy", "pending")
+    return proposal
+
+
+@pytest.fixture
+def kept(made: Bench, tmp_path: Path) -> tuple[Bench, Path]:
+    """The rule approved into a folder, where somebody has changed it since."""
+    made = with_kit(made, rules=RuleFolder(tmp_path / "rules", name=made.kit.rules.name))
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+    (file,) = [f for f in (tmp_path / "rules").rglob("*.yml") if "level: high" in f.read_text()]
+    file.write_text(file.read_text().replace("level: high", "level: critical"))
+    made.clock.pass_by(minutes=1)
+    return made, file
+
+
+def told(made: Bench) -> list[str]:
+    return [line.part for line in drift(made.kit)]
+
+
+def test_restoring_a_rule_that_was_changed_waits_for_leave_and_then_writes_over_it(
+    kept: tuple[Bench, Path],
+) -> None:
+    made, file = kept
+    deploy(made.kit, "D-1", overwrite=True)
+    dispatch(made.kit)
+    assert "level: critical" in file.read_text()
+    assert "over what people changed" in waiting(made).summary
+
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+
+    assert "level: high" in file.read_text()
+    assert told(made) == []
+
+
+def test_an_order_is_asked_again_after_it_was_decided_and_carried_out(
+    kept: tuple[Bench, Path],
+) -> None:
+    made, file = kept
+    for level in ("low", "medium"):
+        made.clock.pass_by(minutes=1)
+        file.write_text(re.sub("level: [a-z]+", f"level: {level}", file.read_text()))
+        deploy(made.kit, "D-1", overwrite=True)
+        decide(made.kit, waiting(made).id, approve=True, by="ann")
+        dispatch(made.kit)
+        assert "level: high" in file.read_text()
+
+
+def test_leave_to_deploy_is_no_leave_to_write_over_a_change(kept: tuple[Bench, Path]) -> None:
+    made, file = kept
+    deploy(made.kit, "D-1")
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+
+    assert "level: critical" in file.read_text()
+    assert told(made) == ["rule"]
+
+
+def test_a_change_that_was_adopted_is_deployed_by_leave(kept: tuple[Bench, Path]) -> None:
+    made, file = kept
+    taken = adopt(made.kit, "D-1")
+    assert taken.after.level == "critical"
+
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+
+    assert "level: critical" in file.read_text()
+    assert told(made) == []
+
+
+def test_a_filter_reaches_the_store_by_leave(kept: tuple[Bench, Path]) -> None:
+    made, file = kept
+    deploy(made.kit, "D-1", overwrite=True)
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+    made.clock.pass_by(minutes=1)
+    with made.unit() as unit:
+        detection = find(unit, "D-1")
+    text = write_filter(
+        detection,
+        {"SubjectUserName": ["svc-deploy"]},
+        owner="ann",
+        reason="deploys tasks",
+        today=made.clock().date(),
+    )
+    retune(made.kit, "D-1", [text])
+    decide(made.kit, waiting(made).id, approve=True, by="ann")
+    dispatch(made.kit)
+
+    assert told(made) == []
+    assert any("svc-deploy" in f.read_text() for f in file.parent.rglob("*") if f.is_file())

@@ -37,7 +37,7 @@ from huntonce.models.stages.planned import keep_approved
 from huntonce.models.stages.retract import retract
 from huntonce.models.stages.sending import send_publications
 from huntonce.models.tlp import Tlp
-from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, with_kit
+from tests.support.kits import AUTO, Bench, bench, intrusion, quiet_day, rules_of, with_kit
 
 SENT, PLANNED = PublicationState.SENT, PublicationState.PLANNED
 RETRACTED = PublicationState.RETRACTED
@@ -435,7 +435,7 @@ def test_an_approval_of_one_subject_sends_the_identity_that_another_planned(
     tmp_path: Path,
 ) -> None:
     made, run = ruled_out(tmp_path)
-    asking = with_kit(made, policy=replace(made.kit.policy, approvals=AUTO))
+    asking = with_kit(made, policy=replace(made.kit.policy, approvals=rules_of(AUTO)))
     one = outlet()
     plan_ruled_out(asking.kit, run, [one])
     again = replace(run, id="", started_at=run.started_at + timedelta(seconds=1))
