@@ -19,7 +19,7 @@ from huntonce.models.stages.guard import drift
 from huntonce.models.stages.kit import Policy
 from huntonce.models.stages.operate import carry_out, find_target
 from huntonce.models.windows import Window
-from tests.support.builders import after
+from tests.support.builders import T0, after
 from tests.support.kits import ASK, HOURS, Bench, bench, intrusion, quiet_day, rules_of, with_kit
 
 DAY = Window(T0, after(hours=HOURS))
