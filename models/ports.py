@@ -22,6 +22,7 @@ from huntonce.models.outbox import Channel, Message
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
 from huntonce.models.query import FieldWant, SearchResult, SiemCapabilities, SigmaSearch
+from huntonce.models.rules import RuleLook
 from huntonce.models.setaside import InputKind, SetAside
 from huntonce.models.transition import Transition
 from huntonce.models.windows import Window
@@ -141,6 +142,28 @@ class Siem(Protocol):
 
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         """Uid to the original event as JSON text, for those still held."""
+        ...
+
+
+class RuleBook(Protocol):
+    """Sigma rules that somebody keeps, by the techniques that they are tagged with."""
+
+    def version(self, technique_id: str) -> str:
+        """Hash of the rules tagged with a technique; "" where there are none."""
+        ...
+
+    def techniques(self) -> frozenset[str]:
+        """Every technique that a rule is tagged with."""
+        ...
+
+    def look(self, technique_id: str, siem: Siem, window: Window) -> RuleLook:
+        """What the rules tagged with a technique match.
+
+        A rule that the SIEM cannot run, or whose events do not arrive, is named as unseen.
+
+        Raises:
+            TransientError: The SIEM did not answer.
+        """
         ...
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
 from huntonce.models.feedback import CaseIntel, Mask
-from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
+from huntonce.models.ports import (
+    CaseDesk,
+    Clock,
+    DetectionStore,
+    OpenUnit,
+    RuleBook,
+    Siem,
+    TicketDesk,
+)
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
 
@@ -45,6 +53,7 @@ class Kit:
         author_case: Writes the STIX of a closed case.
         own_identity: STIX id of our identity.
         mask_key: Key of the pseudonyms that leave.
+        rulebook: Sigma rules for the techniques that no hunt is written for; None: no folders.
         actor: Who acts, for the transition log ("huntonce", "demo", a person's name).
     """
 
@@ -62,4 +71,5 @@ class Kit:
     author_case: AuthorCase
     own_identity: str
     mask_key: bytes = field(repr=False)
+    rulebook: RuleBook | None = None
     actor: str = "huntonce"

@@ -11,6 +11,7 @@ from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer
+from huntonce.models.stages.choosing import definition_for, needed_definition
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hunt import HuntResult, hunt, prepare
 from huntonce.models.stages.hypothesise import by_analyst, ledger
@@ -40,21 +41,10 @@ def find_target(kit: Kit, target: str) -> Hypothesis:
             f"nothing is called {target!r}",
             hint="name a technique (T1053.005), a hypothesis (H-1) or a hunt (huntonce hunts)",
         )
-    known = [t for t in found if kit.library.hunt_for(t.id) is not None]
-    if not known:
-        names = ", ".join(f"{t.id} {t.name}" for t in found[:3])
-        raise DomainError(
-            f"no hunt for {names}",
-            hint=f"hunts are at hand for {', '.join(_techniques(kit))}",
-        )
-    definition = kit.library.hunt_for(known[0].id)
-    if definition is None:
-        raise DomainError(f"no hunt for {known[0].id}")
-    return by_analyst(kit, definition, known[0].id)
-
-
-def _techniques(kit: Kit) -> list[str]:
-    return sorted({t for hunt_ in kit.library.hunts for t in hunt_.techniques})
+    written = [t for t in found if kit.library.hunt_for(t.id) is not None]
+    known = written or [t for t in found if definition_for(kit, t.id) is not None]
+    chosen = (known or list(found))[0].id
+    return by_analyst(kit, needed_definition(kit, chosen), chosen)
 
 
 def default_window(kit: Kit) -> Window:

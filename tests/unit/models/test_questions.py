@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.models.analytics.accounts import is_person, same_account
-from huntonce.models.analytics.questions import ANALYTICS, Setting, ask, check, normal
+from huntonce.models.analytics.asking import Setting, normal
+from huntonce.models.analytics.questions import ANALYTICS, ask, check
 from huntonce.models.analytics.records import Record
 from huntonce.models.errors import DomainError
 from huntonce.models.profile import ChangeWindow, Profile

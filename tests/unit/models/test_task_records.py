@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huntonce.models.analytics import tasks
+from huntonce.models.analytics import context, tasks
 from huntonce.models.analytics.records import Record
 from tests.support.builders import T0, after, row, table
 
@@ -264,7 +264,7 @@ def logon(**changes: Any) -> pa.Table:
 def test_a_network_logon_says_where_the_registration_came_from() -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(), {"10.0.0.9": "ADMIN1"})
+    context.join_logons([record], logon(), {"10.0.0.9": "ADMIN1"})
 
     assert record.facts["remote_from"] == "ADMIN1"
     assert record.facts["remote_address"] == "10.0.0.9"
@@ -274,7 +274,7 @@ def test_a_network_logon_says_where_the_registration_came_from() -> None:
 def test_without_the_asset_list_the_logons_workstation_is_taken() -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(), {})
+    context.join_logons([record], logon(), {})
 
     assert record.facts["remote_from"] == "PC9"
 
@@ -292,7 +292,7 @@ def test_without_the_asset_list_the_logons_workstation_is_taken() -> None:
 def test_other_logons_make_nothing_remote(changes: dict[str, str]) -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(**changes), {})
+    context.join_logons([record], logon(**changes), {})
 
     assert "remote_from" not in record.facts
 
@@ -304,11 +304,11 @@ def test_logons_are_asked_for_only_by_ids_that_are_ids() -> None:
         ]
     )
 
-    search = tasks.logon_search(records)
+    search = context.logon_search(records)
 
     assert search is not None
     assert search.detection["selection"] == {"EventID": 4624, "TargetLogonId": ["0xabc"]}
-    assert tasks.logon_search(build(registered=[created(SubjectLogonId="0x3e7")])) is None
+    assert context.logon_search(build(registered=[created(SubjectLogonId="0x3e7")])) is None
 
 
 def runs(*moments: timedelta) -> pa.Table:
