@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from huntonce.models.content import MAX_BYTES, check_hunt, load_library
+from huntonce.models.content import check_hunt, load_library
+from huntonce.models.content_files import MAX_BYTES
 from huntonce.models.errors import DomainError
 from huntonce.models.setaside import InputKind, SetAside
 
