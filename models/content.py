@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from huntonce.models.content_files import PlacedError, load, yaml_files
+from huntonce.models.content_evidence import load_evidence
+from huntonce.models.content_files import load, yaml_files
 from huntonce.models.content_hunts import allow_of, hunt_of, line_of, merged_allow
 from huntonce.models.errors import DomainError
-from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel, Remedy
+from huntonce.models.evidence import EvidenceModel
 from huntonce.models.huntdef import AllowEntry, Baseline, HuntDefinition
 from huntonce.models.setaside import SetAside
 
@@ -44,15 +45,11 @@ def load_library(folders: Iterable[Path] = ()) -> Library:
     hunts: dict[str, HuntDefinition] = {}
     allow: dict[str, AllowEntry] = {}
     baselines: dict[str, Baseline] = {}
-    evidence: dict[str, EvidenceModel] = {}
     refused: list[SetAside] = []
     shipped = files("huntonce.content")
     roots: list[Traversable] = [shipped, *folders]
+    evidence = load_evidence(roots, shipped, refused)
     for root in roots:
-        for item in yaml_files(root / "evidence"):
-            model = load(item, "evidence", _evidence, refused, ours=root is shipped)
-            if model is not None:
-                evidence[model.technique_id] = model
         for item in yaml_files(root / "hunts"):
             hunt = load(item, "hunt", hunt_of, refused, ours=root is shipped)
             if hunt is not None:
@@ -89,39 +86,3 @@ def check_hunt(path: Path) -> HuntDefinition:
         told = f"{place} (line {line})" if line else place
         raise DomainError(f"{path}: {told}: {fault.reason}")
     return hunt
-
-
-def _evidence(data: Any) -> EvidenceModel:  # noqa: ANN401 - checked against the schema
-    sources = {source["id"]: source for source in data["sources"]}
-    groups = []
-    for group in data["groups"]:
-        atoms = []
-        for atom in group["atoms"]:
-            source = sources.get(atom["source"])
-            place = f"groups/{group['name']}/{atom['id']}"
-            if source is None:
-                raise PlacedError(place, f"no source {atom['source']!r}")
-            if atom.get("where") and not isinstance(atom["where"].get("condition"), str):
-                raise PlacedError(place, "its 'where' has no condition")
-            remedy = source["remedy"]
-            atoms.append(
-                Atom(
-                    **{
-                        **atom,
-                        "event_ids": tuple(atom["event_ids"]),
-                        "fields": tuple(atom.get("fields", ())),
-                        "siblings": tuple(atom.get("siblings", ())),
-                    },
-                    off_by_default=source.get("off_by_default", False),
-                    remedy=Remedy(text=remedy["text"], commands=tuple(remedy.get("commands", ()))),
-                )
-            )
-        groups.append(
-            EvidenceGroup(name=group["name"], required=group["required"], atoms=tuple(atoms))
-        )
-    return EvidenceModel(
-        technique_id=data["technique"],
-        version=data["version"],
-        provenance=data["provenance"],
-        groups=tuple(groups),
-    )
