@@ -187,6 +187,14 @@ class TaxiiServerSettings(_Part):
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
 
+class SigmaSettings(_Part):
+    """Sigma rules that you hunt with."""
+
+    rules: list[Path] = Field(
+        [], description="Files and folders of Sigma rules; a relative path starts at the home."
+    )
+
+
 class Settings(BaseSettings):
     """All of Huntonce's settings."""
 
@@ -203,6 +211,7 @@ class Settings(BaseSettings):
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
+    sigma: SigmaSettings = SigmaSettings()
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )

@@ -35,6 +35,7 @@ class CompiledRule:
         source: Where it was read, below the path that was given.
         form: JSON form of its condition, see ``ir``; decoded when it is needed.
         filters: JSON forms of the conditions that Sigma filters add.
+        tags: As written, lower case ("attack.t1053.005").
     """
 
     id: str
@@ -46,6 +47,7 @@ class CompiledRule:
     logsource: LogSource
     form: str
     filters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -240,6 +242,7 @@ def _compiled(document: Mapping[str, Any]) -> CompiledRule:
         source=document["source"],
         logsource=tuple(document["logsource"]),
         form=document["form"],
+        tags=tuple(document["tags"]),
     )
 
 
@@ -254,6 +257,7 @@ def _with_filters(rule: CompiledRule, filters: Sequence[str]) -> CompiledRule:
         logsource=rule.logsource,
         form=rule.form,
         filters=tuple(filters),
+        tags=rule.tags,
     )
 
 
