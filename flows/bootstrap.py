@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from huntonce.connectors.intel.selection import Selection
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
-    from huntonce.models.ports import Clock, IntelSource, Siem
+    from huntonce.models.ports import Clock, IntelSource, RuleBook, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
@@ -151,8 +151,24 @@ class Home:
             author_case=lambda intel, mask: author_case(intel, mask=mask),
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
+            rulebook=self._rulebook(siem),
             actor=actor or self.actor,
         )
+
+    def _rulebook(self, siem: str) -> "RuleBook | None":
+        """The configured Sigma rules; None where no folder is."""
+        from huntonce.connectors.siem.sweep.tagged import TaggedRules
+
+        paths = [self._inside(path) for path in self.settings.sigma.rules]
+        if not paths:
+            return None
+
+        def resolve(technique_id: str) -> tuple[str, ...]:
+            found = self.catalogue.resolve(technique_id)
+            return (found.id, *found.others) if found.usable else ()
+
+        lake = self.lake_path if siem == "lake" else None
+        return TaggedRules(paths, self.path / "cache" / "sigma.db", resolve, lake)
 
     @cached_property
     def mask_key(self) -> bytes:

@@ -15,7 +15,9 @@ MAX_TEXT = 32_768
 
 _QUOTES = "\"'"
 _PREFIX = re.compile(r"^(?:\\\\\?\\|\\\?\?\\)")
-_SYSTEM_ROOT = re.compile(r"(?i)^(?:%{1,2}systemroot%{1,2}|%{1,2}windir%{1,2}|\\systemroot)(?=\\|$)")
+_SYSTEM_ROOT = re.compile(
+    r"(?i)^(?:%{1,2}systemroot%{1,2}|%{1,2}windir%{1,2}|\\systemroot)(?=\\|$)"
+)
 _VOLUME = re.compile(r"(?i)^\\device\\harddiskvolume\d+(?=\\)")
 _RELATIVE = re.compile(r"(?i)^(?=(?:system32|syswow64)\\)")
 _SHORT = ((re.compile(r"(?i)\\progra~1(?=\\)"), r"\\Program Files"),
@@ -32,9 +34,10 @@ _SID = re.compile(r"(?i)s-1-\d+(?:-\d+)*")
 def path(text: str) -> str:
     r"""A path as Explorer shows it.
 
-    Quotes and the ``\??\`` prefixes go, ``%SystemRoot%`` (Sysmon doubles its signs), ``\SystemRoot`` and a bare ``System32\``
-    become C:\Windows, a ``\Device\HarddiskVolumeN`` becomes C: (which volume it was is not in the
-    event), slashes become backslashes, and the short names of Program Files become long.
+    Quotes and the ``\??\`` prefixes go; ``%SystemRoot%`` (Sysmon doubles its signs),
+    ``\SystemRoot`` and a bare ``System32\`` become C:\Windows; a ``\Device\HarddiskVolumeN``
+    becomes C: (which volume it was is not in the event); slashes become backslashes, and the short
+    names of Program Files become long.
     """
     plain = text[:MAX_TEXT].strip().strip(_QUOTES).replace("/", "\\")
     plain = _VOLUME.sub("C:", _PREFIX.sub("", plain))

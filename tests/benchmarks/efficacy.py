@@ -10,6 +10,7 @@ Nothing here is a threshold: the table is for reading.
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from huntonce.models.stages.operate import default_window
 from tests.support.kits import bench
 from tests.support.shared import ROOT
 
+HEAD = "|---|---|---|---|"
 REGISTRATIONS = frozenset({106, 140, 4698, 4702})
 
 
@@ -52,6 +54,11 @@ def answers(kit: Kit, wanted: frozenset[str] | None) -> Iterator[Answer]:
         sight, gaps = prepare(kit, target, window)
         result = hunt(kit, target, sight, gaps)
         yield Answer(definition.name, technique, result.looked.findings, result.verdict.value)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _technique(definition: HuntDefinition, wanted: frozenset[str] | None) -> str | None:
@@ -88,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = missed = unhunted = 0
         tasks: dict[str, list[int]] = {}
-        print("| recording | techniques | found by | verdicts |\n|---|---|---|---|")
+        _say("| recording | techniques | found by | verdicts |\n" + HEAD)
         for number, entry in enumerate(entries):
             if entry["role"] == "baseline":
                 continue
@@ -101,20 +108,17 @@ def main() -> None:
                 continue
             found, missed = found + bool(by), missed + (not by)
             verdicts = ", ".join(a.verdict for a in got)
-            print(
+            _say(
                 f"| {Path(entry['file']).name} | {', '.join(entry['techniques'])} "
                 f"| {', '.join(by) or '-'} | {verdicts} |",
-                flush=True,
             )
             _show(got, options.verbose)
             _count_tasks(tasks, entry, got)
-        print(f"\nfound {found}, missed {missed}, no written hunt for {unhunted}\n")
+        _say(f"\nfound {found}, missed {missed}, no written hunt for {unhunted}\n")
         _baselines(Path(folder), telemetry, entries, tasks, verbose=options.verbose)
-        print(
-            "\n| labelled registration | malicious | suspicious | not a finding |\n|---|---|---|---|"
-        )
+        _say("\n| labelled registration | malicious | suspicious | not a finding |\n" + HEAD)
         for verdict, counts in sorted(tasks.items()):
-            print(f"| {verdict} | {counts[0]} | {counts[1]} | {counts[2]} |")
+            _say(f"| {verdict} | {counts[0]} | {counts[1]} | {counts[2]} |")
 
 
 def _baselines(
@@ -125,9 +129,7 @@ def _baselines(
     *,
     verbose: bool,
 ) -> None:
-    print(
-        "| ordinary recording | events | false findings | per 10,000 | by |\n|---|---|---|---|---|"
-    )
+    _say("| ordinary recording | events | false findings | per 10,000 | by |\n" + HEAD + "---|")
     for number, entry in enumerate(entries):
         if entry["role"] != "baseline":
             continue
@@ -136,15 +138,15 @@ def _baselines(
         by = ", ".join(f"{a.hunt} {len(a.findings)}" for a in got if a.findings)
         rate = 10_000 * false / max(1, entry["events"])
         name = Path(entry["file"]).name
-        print(f"| {name} | {entry['events']} | {false} | {rate:.1f} | {by} |", flush=True)
+        _say(f"| {name} | {entry['events']} | {false} | {rate:.1f} | {by} |")
         _show(got, verbose)
         _count_tasks(tasks, entry, got)
 
 
-def _show(got: list[Answer], verbose: bool) -> None:  # noqa: FBT001 - a switch of this tool
+def _show(got: list[Answer], verbose: bool) -> None:
     for answer in got if verbose else ():
         for one in answer.findings:
-            print(f"    {answer.hunt} {one.state.value} {one.score:.2f} {one.title}: {one.reason}")
+            _say(f"    {answer.hunt} {one.state.value} {one.score:.2f} {one.title}: {one.reason}")
 
 
 def _count_tasks(tasks: dict[str, list[int]], entry: dict[str, Any], got: list[Answer]) -> None:
