@@ -12,6 +12,7 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.models.content_hunts import TASKS
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
@@ -108,9 +109,14 @@ def _share(sight: Sight, atom_id: str) -> str:
     return f"{live}/{total} hosts" if live else "nowhere"
 
 
+def _what(result: HuntResult) -> str:
+    """What a hunt's records are, for people."""
+    return "registrations of tasks" if result.definition.records == TASKS else "occurrences"
+
+
 def _tell_hunt(result: HuntResult, settled: Settled) -> None:
     looked, run = result.looked, settled.run
-    counts = f"{looked.records:,} registrations of tasks -> {looked.patterns} patterns"
+    counts = f"{looked.records:,} {_what(result)} -> {looked.patterns} patterns"
     lines = [f"{counts} -> {len(looked.findings)} findings"]
     for finding in settled.findings:
         lines.append(f"{finding.id} {finding.disposition} {finding.score:.2f}  {finding.title}")
@@ -136,7 +142,7 @@ def _tell_outcomes(settled: Settled) -> None:
         lines.append(
             f"{detection.id} {detection.title}: fires on {certificate.fired}/"
             f"{certificate.expected}, {certificate.benign_hits} of {certificate.benign_events:,}"
-            f" usual registrations, {certificate.alerts_a_day:.1f} false alerts/day "
+            f" usual ones, {certificate.alerts_a_day:.1f} false alerts/day "
             f"[{low:.1f}-{high:.1f}]"
         )
     lines += [f"not automated: {reason}" for reason in settled.not_automated]

@@ -25,6 +25,7 @@ from huntonce.models.huntdef import (
     Merge,
 )
 from huntonce.models.hunting import placeholders
+from huntonce.models.ids import stable_uuid
 
 TASKS, EVENTS = "scheduled_task", "event"
 RECORDS = (EVENTS, TASKS)
@@ -273,3 +274,71 @@ def merged_allow(
         replace(hunt, allow=(*hunt.allow, *(e for e in entries if hunt.name in e.hunts)))
         for hunt in hunts
     )
+
+
+# ------------------------------------------------------------------ a new hunt
+
+_NAME = r"[a-z0-9][a-z0-9-]{2,60}"
+_SKELETON = """\
+# A hunt to begin with. Check it with: huntonce hunts check FILE
+name: {name}
+id: {id}
+version: "1"                     # a change makes earlier verdicts stale
+title: {title}
+techniques: [{technique}]
+scope: windows
+hypothesis: >-
+  An adversary has used {title} on our Windows endpoints to ...
+evidence: {technique}            # technique whose evidence must arrive
+records: event                   # each event, or what views and merge put together, is a record
+entity: "{{image_name}}"           # what a record is about, with facts filled in
+cluster: [plain]                 # facts that are the same in one finding
+context: [parent, children, logon]   # asked about what stands out
+abnormal: >-
+  What would not be there on an ordinary day, and why.
+triage:
+  - Whom to ask, and where to look next.
+searches:
+  - name: runs
+    as: process                  # view: image, command, plain, parent_name, actor ...
+    logsource: {{product: windows, category: process_creation}}
+    detection:                   # Sigma; as wide as what the behaviour cannot do without
+      selection:
+        Image|endswith: \\example.exe
+      condition: selection
+analytics:                       # each asks one thing; the strongest of a family counts
+  - name: odd_parent
+    type: matches
+    options:
+      all: {{parent_name: '^(?:winword|excel)\\.exe$'}}
+    weight: 0.5
+    family: parent
+    why: "{{parent_name}} started it"
+  - name: rare
+    type: rare
+    options: {{key: [plain], hosts: 2, population: 20}}
+    weight: 0.15
+    family: rarity
+    why: on {{rare_hosts}} host(s) only
+  - name: usual                  # below zero: what speaks for the ordinary
+    type: common
+    options: {{key: [plain], hosts: 5, share: 0.04, days: 2}}
+    weight: -0.7
+    family: usual
+    why: the same comes to {{common_hosts}} hosts over days
+allow: []                        # name, when (fact: pattern), owner, reason, expires
+detections: []                   # the Sigma rule that each pattern becomes
+"""
+
+
+def skeleton(name: str, technique_id: str, title: str) -> str:
+    """A commented hunt to begin with, sound as it stands.
+
+    Raises:
+        DomainError: The name is none that a hunt may have.
+    """
+    if pattern(_NAME).fullmatch(name) is None or name != name.casefold():
+        raise DomainError(f"{name!r} cannot name a hunt", hint="small letters, digits and hyphens")
+    own = str(stable_uuid("hunt", name))
+    quoted = yaml.safe_dump(title, width=200).splitlines()[0]
+    return _SKELETON.format(name=name, id=own, title=quoted, technique=technique_id)

@@ -9,7 +9,9 @@ import pytest
 from huntonce.connectors.sigma.rules import search_rule, validate_rule
 from huntonce.models.analytics.asking import Setting
 from huntonce.models.content import check_hunt
+from huntonce.models.content_hunts import skeleton
 from huntonce.models.detecting import sigma_rule
+from huntonce.models.errors import DomainError
 from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.hunting import evaluate
 from huntonce.models.profile import Profile
@@ -72,3 +74,17 @@ def test_hostile_values_are_judged_at_once(text: str) -> None:
 
     for hunt in HUNTS:
         evaluate([one], hunt, Setting(profile=Profile(), population=1), date(2026, 1, 1))
+
+
+@pytest.mark.parametrize("title", ["Scheduled Task/Job: Scheduled Task", "It's: # odd"])
+def test_a_new_hunt_is_sound_as_it_stands(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "odd-ones.yml"
+    path.write_text(skeleton("odd-ones", "T1053.005", title))
+
+    assert check_hunt(path).techniques == ("T1053.005",)
+
+
+@pytest.mark.parametrize("name", ["Odd", "../x", "a", "odd one", "x" * 80])
+def test_a_name_that_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(DomainError):
+        skeleton(name, "T1053.005", "A task")
