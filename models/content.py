@@ -32,7 +32,7 @@ class Library:
         return next((hunt for hunt in self.hunts if hunt.name == name), None)
 
     def hunt_for(self, technique_id: str) -> HuntDefinition | None:
-        """The first that is about a technique."""
+        """The first that is about a technique; a user's own comes before ours."""
         return next((hunt for hunt in self.hunts if technique_id in hunt.techniques), None)
 
 
@@ -43,6 +43,7 @@ def load_library(folders: Iterable[Path] = ()) -> Library:
     wrong is set aside with file, line and reason; the rest is loaded.
     """
     hunts: dict[str, HuntDefinition] = {}
+    own: set[str] = set()
     allow: dict[str, AllowEntry] = {}
     baselines: dict[str, Baseline] = {}
     refused: list[SetAside] = []
@@ -54,12 +55,14 @@ def load_library(folders: Iterable[Path] = ()) -> Library:
             hunt = load(item, "hunt", hunt_of, refused, ours=root is shipped)
             if hunt is not None:
                 hunts[hunt.name] = hunt
+                own |= {hunt.name} if root is not shipped else set()
         for item in yaml_files(root / "allow"):
             told = load(item, "allow", allow_of, refused, ours=root is shipped)
             if told is not None:
                 allow.update((entry.name, entry) for entry in told[0])
                 baselines.update((baseline.name, baseline) for baseline in told[1])
-    ordered = [hunts[name] for name in sorted(hunts)]
+    # A user's hunt of a technique is asked for before ours, whatever the two are called.
+    ordered = [hunts[name] for name in sorted(hunts, key=lambda name: (name not in own, name))]
     return Library(
         hunts=merged_allow(ordered, tuple(allow.values())),
         evidence=evidence,

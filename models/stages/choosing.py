@@ -1,6 +1,7 @@
 """Choosing: by which hunt a technique is hunted: one written for it, else by the rules tagged."""
 
 from huntonce.models.errors import DomainError
+from huntonce.models.evidence import EvidenceModel
 from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.rulehunt import definition_of
 from huntonce.models.stages.kit import Kit
@@ -15,6 +16,15 @@ def definition_for(kit: Kit, technique_id: str) -> HuntDefinition | None:
     return (
         definition_of(technique_id, kit.catalogue.name(technique_id), version) if version else None
     )
+
+
+def model_for(kit: Kit, technique_id: str) -> EvidenceModel | None:
+    """What a technique leaves: its own model, else that of the hunt that is written for it."""
+    own = kit.library.evidence.get(technique_id)
+    written = kit.library.hunt_for(technique_id)
+    if own is not None or written is None:
+        return own
+    return kit.library.evidence.get(written.evidence)
 
 
 def needed_definition(kit: Kit, technique_id: str) -> HuntDefinition:

@@ -11,7 +11,7 @@ from huntonce.models.hunting import Looked, conclude, evaluate, interesting
 from huntonce.models.hypothesis import Hypothesis, Verdict
 from huntonce.models.outcome import decide
 from huntonce.models.stages.asking import add_context, baseline_for, records_for
-from huntonce.models.stages.choosing import needed_definition
+from huntonce.models.stages.choosing import model_for, needed_definition
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight, look
 from huntonce.models.surfacing import surface
@@ -39,7 +39,7 @@ def prepare(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[Sight, tu
     Raises:
         DomainError: No evidence model or hunt is known for the technique.
     """
-    model = kit.library.evidence.get(hypothesis.technique_id)
+    model = model_for(kit, hypothesis.technique_id)
     if model is None:
         raise DomainError(
             f"no evidence model for {hypothesis.technique_id}",

@@ -13,7 +13,7 @@ from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.attack import Moved, migrate
-from huntonce.models.stages.choosing import definition_for
+from huntonce.models.stages.choosing import definition_for, model_for
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window
 
@@ -126,7 +126,8 @@ def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hy
 
 def can_hunt(kit: Kit, technique_id: str) -> bool:
     """Whether a hunt, written or made of tagged rules, and an evidence model are at hand."""
-    return technique_id in kit.library.evidence and definition_for(kit, technique_id) is not None
+    at_hand = model_for(kit, technique_id) is not None
+    return at_hand and definition_for(kit, technique_id) is not None
 
 
 def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
@@ -180,7 +181,7 @@ def answer_in(
 ) -> LedgerAnswer:
     """The same, as a unit of work sees the store; the run ``but`` does not count as running."""
     definition = definition_for(kit, hypothesis.technique_id)
-    model = kit.library.evidence.get(hypothesis.technique_id)
+    model = model_for(kit, hypothesis.technique_id)
     versions = Versions(
         logic=definition.version if definition else "",
         evidence=model.version if model else "",
