@@ -4,7 +4,8 @@ Method: every recording is a lake of its own. Each hunt whose technique, its par
 sub-techniques a label names is run over it without any profile; a label counts as found where a
 finding of such a hunt (suspicious or malicious) is made of the recording's events. Then every hunt
 runs over each ordinary recording, and its findings are the false ones, per 10,000 events. For
-scheduled tasks each labelled 4698, 4702, 106 and 140 is looked up in the findings' events.
+scheduled tasks each labelled 4698, 4702, 106 and 140 is looked up in the findings' events, by its
+record number, or by its task's name where the recording has none.
 Nothing here is a threshold: the table is for reading.
 """
 
@@ -151,21 +152,29 @@ def _show(got: list[Answer], verbose: bool) -> None:
 
 def _count_tasks(tasks: dict[str, list[int]], entry: dict[str, Any], got: list[Answer]) -> None:
     """Adds how the findings judge each labelled registration of a task."""
-    judged: dict[int, str] = {}
-    for answer in got:
-        if answer.hunt == "scheduled-task-persistence":
-            for one in answer.findings:
-                judged.update(
-                    (ref.record_id, one.state.value)
-                    for ref in one.events
-                    if ref.record_id is not None and ref.event_id in REGISTRATIONS
-                )
+    found = [
+        (ref.event_id, ref.record_id, one.entity.strip("\\").casefold(), one.state.value)
+        for answer in got
+        if answer.hunt == "scheduled-task-persistence"
+        for one in answer.findings
+        for ref in one.events
+        if ref.event_id in REGISTRATIONS
+    ]
     evidence = entry.get("scheduled_task_evidence") or {}
     for event in evidence.get("events", ()):
-        if event["event_id"] in REGISTRATIONS:
-            counts = tasks.setdefault(str(event["verdict"]), [0, 0, 0])
-            state = judged.get(event.get("record_id") or -1, "")
-            counts[{"malicious": 0, "suspicious": 1}.get(state, 2)] += 1
+        if event["event_id"] not in REGISTRATIONS:
+            continue
+        number = event.get("record_id")
+        name = str(event.get("task") or "").strip("\\").casefold()
+        states = {
+            state
+            for event_id, record_id, task, state in found
+            if event_id == event["event_id"]
+            # Flat recordings carry no record number: there the task's name has to do.
+            and (record_id == number if number is not None else task == name)
+        }
+        counts = tasks.setdefault(str(event["verdict"]), [0, 0, 0])
+        counts[0 if "malicious" in states else 1 if "suspicious" in states else 2] += 1
 
 
 if __name__ == "__main__":
