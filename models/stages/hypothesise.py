@@ -135,8 +135,9 @@ def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
     look at.
     """
     model = kit.library.evidence.get(technique_id)
-    if model is None:
-        return traces(technique_id, scope, kit.catalogue)
+    told = traces(technique_id, scope, kit.catalogue) if model is None or not model.curated else ""
+    if model is None or told:
+        return told
     shown: dict[tuple[str, tuple[int, ...]], str] = {}
     for group in model.groups:
         for atom in group.atoms:

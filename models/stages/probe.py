@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from huntonce.models.errors import ConnectorError, TransientError
-from huntonce.models.evidence import Atom, EvidenceModel
+from huntonce.models.evidence import Atom, EvidenceModel, Hosts
 from huntonce.models.ports import Siem
 from huntonce.models.profile import Profile
 from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, SigmaSearch
@@ -41,7 +41,7 @@ def look(siem: Siem, model: EvidenceModel, window: Window, profile: Profile) -> 
         TransientError: It did not answer. That says nothing of what arrives: to be tried again.
         ConnectorError: It refused even to name its hosts, and no asset list does.
     """
-    population = population_of(siem, profile)
+    population = population_of(siem, profile, model.hosts)
     arrivals = _ask(siem, model, window)
     probes = probe(model, population, arrivals)
     return Sight(
@@ -53,10 +53,15 @@ def look(siem: Siem, model: EvidenceModel, window: Window, profile: Profile) -> 
     )
 
 
-def population_of(siem: Siem, profile: Profile) -> tuple[str, ...]:
-    """Hosts in scope, short names, upper case, sorted."""
-    assets = {a.host.split(".", 1)[0].upper() for a in profile.assets if a.platform == "windows"}
-    return tuple(sorted(assets or siem.hosts()))
+def population_of(siem: Siem, profile: Profile, hosts: Hosts = Hosts.ALL) -> tuple[str, ...]:
+    """Hosts in scope, short names, upper case, sorted.
+
+    Which hosts are domain controllers only the asset list's roles tell; where none is one there,
+    every host is in scope: too many rather than a blind one left out.
+    """
+    assets = [a for a in profile.assets if a.platform == "windows"]
+    meant = [a for a in assets if hosts.include(a.role)] or assets
+    return tuple(sorted({a.host.split(".", 1)[0].upper() for a in meant} or siem.hosts()))
 
 
 def _ask(siem: Siem, model: EvidenceModel, window: Window) -> Arrivals:
