@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    root: "Path" = tmp_path_factory.mktemp("lake")
+    root: Path = tmp_path_factory.mktemp("lake")
     folder = shared_data("telemetry")
     load_paths(root, [folder / "jsonl", folder / "evtx"])
     return Lake(root)
