@@ -7,6 +7,7 @@ import typer
 from huntonce.cli.commands import (
     attack,
     demo,
+    evidence,
     gaps,
     hunting,
     intel,
@@ -51,6 +52,7 @@ app.command("init")(programme.init)
 app.add_typer(intel.app, name="intel")
 app.add_typer(intel.taxii, name="taxii")
 app.add_typer(attack.app, name="attack")
+app.command("evidence")(evidence.evidence)
 app.command("ioc")(ioc.ioc)
 app.add_typer(lake.app, name="lake")
 app.command("sweep")(sweep.sweep)

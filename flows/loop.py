@@ -58,7 +58,7 @@ def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
 
 
 def _tell_hypotheses(kit: Kit, made: Hypothesised) -> None:
-    ready = [h for h in made.hypotheses if can_hunt(kit, h.technique_id)]
+    ready = [h for h in made.hypotheses if can_hunt(kit, h.technique_id, h.scope)]
     merged = f"{made.claims} claims merged to {len(made.hypotheses)} hypotheses"
     lines = [f"{merged} ({len(made.new)} new); a hunt is at hand for {len(ready)}"]
     for hypothesis in made.hypotheses[:SHOWN] if made.new else ():
@@ -88,7 +88,10 @@ def _hunt_what_is_due(
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
     for hypothesis in hypotheses:
-        if not can_hunt(kit, hypothesis.technique_id) or hypothesis.state not in _DUE:
+        if (
+            not can_hunt(kit, hypothesis.technique_id, hypothesis.scope)
+            or hypothesis.state not in _DUE
+        ):
             continue
         answer = ledger(kit, hypothesis, window)
         if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:

@@ -78,6 +78,11 @@ def load_evidence(
     return models
 
 
+def known_atoms(shared: Shared) -> tuple[Atom, ...]:
+    """The shared traces as atoms, those without conditions: what derived models are made of."""
+    return tuple(_atom(item, shared.sources, {}, "atoms") for item in shared.atoms.values())
+
+
 def load_shared(roots: Iterable[Traversable], shipped: Traversable) -> Shared:
     """The sources and traces that the folders share; faulty files are left out."""
     shared = Shared()

@@ -1,5 +1,7 @@
 """Choosing: by which hunt a technique is hunted: one written for it, else by the rules tagged."""
 
+from collections.abc import Iterable
+
 from huntonce.models.errors import DomainError
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.huntdef import HuntDefinition
@@ -19,12 +21,18 @@ def definition_for(kit: Kit, technique_id: str) -> HuntDefinition | None:
 
 
 def model_for(kit: Kit, technique_id: str) -> EvidenceModel | None:
-    """What a technique leaves: its own model, else that of the hunt that is written for it."""
+    """What a technique leaves: as written for it, else for its hunt, else as derived."""
     own = kit.library.evidence.get(technique_id)
     written = kit.library.hunt_for(technique_id)
-    if own is not None or written is None:
+    if written is None or (own is not None and own.curated):
         return own
-    return kit.library.evidence.get(written.evidence)
+    return kit.library.evidence.get(written.evidence) or own
+
+
+def models_for(kit: Kit, technique_ids: Iterable[str]) -> dict[str, EvidenceModel]:
+    """Technique id to its model, for those that have one; derived ones too."""
+    found = {each: model_for(kit, each) for each in technique_ids}
+    return {each: model for each, model in found.items() if model is not None}
 
 
 def needed_definition(kit: Kit, technique_id: str) -> HuntDefinition:

@@ -7,6 +7,7 @@ from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.evidence import EvidenceGroup, EvidenceModel
 from huntonce.models.gap import Gap
+from huntonce.models.stages.choosing import model_for
 from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight, look
@@ -37,7 +38,7 @@ def watch_detections(kit: Kit) -> tuple[Detection, ...]:
         return ()
     changed: list[Detection] = []
     for technique_id in dict.fromkeys(t for d in on_duty for t in d.technique_ids):
-        model = kit.library.evidence.get(technique_id)
+        model = model_for(kit, technique_id)
         if model is None:
             continue
         sight = look(

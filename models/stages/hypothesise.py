@@ -100,7 +100,7 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
 
 
 def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hypothesis:
-    state = HypothesisState.READY if can_hunt(kit, fresh.technique_id) else fresh.state
+    state = HypothesisState.READY if can_hunt(kit, fresh.technique_id, fresh.scope) else fresh.state
     if fresh.key not in known:
         added = unit.hypotheses.add(fresh, actor=kit.actor, why="derived from intel")
         if added.state is HypothesisState.PROPOSED and state is HypothesisState.READY:
@@ -128,10 +128,11 @@ def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hy
     return unit.hypotheses.save(merged, actor=kit.actor, why="intel changed")
 
 
-def can_hunt(kit: Kit, technique_id: str) -> bool:
-    """Whether a hunt, written or made of tagged rules, and an evidence model are at hand."""
-    at_hand = model_for(kit, technique_id) is not None
-    return at_hand and definition_for(kit, technique_id) is not None
+def can_hunt(kit: Kit, technique_id: str, scope: str) -> bool:
+    """Whether a hunt in that scope, written or of tagged rules, and an evidence model are here."""
+    definition = definition_for(kit, technique_id)
+    at_hand = definition is not None and definition.scope == scope
+    return at_hand and model_for(kit, technique_id) is not None
 
 
 def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
@@ -141,8 +142,9 @@ def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
     look at.
     """
     model = kit.library.evidence.get(technique_id)
-    if model is None:
-        return traces(technique_id, scope, kit.catalogue)
+    told = traces(technique_id, scope, kit.catalogue) if model is None or not model.curated else ""
+    if model is None or told:
+        return told
     shown: dict[tuple[str, tuple[int, ...]], str] = {}
     for group in model.groups:
         for atom in group.atoms:

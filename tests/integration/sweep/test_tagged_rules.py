@@ -85,7 +85,7 @@ def test_rules_that_are_all_blind_mean_that_nobody_could_look(tmp_path: Path) ->
 def test_without_hunt_and_rule_it_is_said_what_is_missing(tmp_path: Path) -> None:
     kit = kit_with(tmp_path, {})
 
-    assert not can_hunt(kit, TECHNIQUE)
+    assert not can_hunt(kit, TECHNIQUE, "windows")
     with pytest.raises(DomainError, match="no rule is tagged"):
         find_target(kit, TECHNIQUE)
     with pytest.raises(DomainError, match="no folder of Sigma rules"):
