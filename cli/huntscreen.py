@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 GAPS_SHOWN = 4
 FIXES_SHOWN = 2
+FINDINGS_SHOWN = 6
+FINDINGS_NAMED = 8
+HOSTS_SHOWN = 2
 WIDTH = 10
 
 
@@ -103,24 +105,41 @@ def _show_groups(console: Console, power: "Power") -> None:
 
 
 def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+    """The gravest in two lines each, the rest by number: what could not be seen stays in sight."""
     if not findings:
         return
-    console.print()
-    for finding in findings:
-        head = Text.assemble(
-            (f"{finding.id} ", "bold"),
-            cell(finding.disposition.value),
-            f" {finding.score:.2f}  {clean(finding.title)}",
+    ranked = sorted(findings, key=lambda f: -f.score)
+    rows = Table.grid(padding=(0, 1, 0, 0))
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for finding in ranked[:FINDINGS_SHOWN]:
+        rows.add_row(
+            Text(finding.id, "bold"),
+            Text.assemble(cell(finding.disposition.value)),
+            f"{finding.score:.2f}",
+            Text(clean(finding.title)),
         )
-        body = Text(f"on {', '.join(finding.hosts[:8])}; {len(finding.events)} events, ")
-        body.append(f"{finding.first:%Y-%m-%d %H:%M} .. {finding.last:%H:%M} UTC\n")
-        command = finding.details.get("action") or finding.details.get("tool", "")
-        if command:
-            body.append(f"runs {clean(command, 240)}\n")
-        for item in finding.terms:
-            body.append(f"  {item.value:+.2f} {item.name}: {clean(item.why, 200)}\n")
-        body.rstrip()
-        console.print(Panel(body, title=head, title_align="left", padding=(0, 1)))
+        rows.add_row("", "", "", Text(_in_short(finding), "dim"))
+    console.print()
+    console.print(rows)
+    rest = ranked[FINDINGS_SHOWN:]
+    if rest:
+        names = ", ".join(finding.id for finding in rest[:FINDINGS_NAMED])
+        names += ", ..." if len(rest) > FINDINGS_NAMED else ""
+        lead = f"and {len(rest)} more, none above {rest[0].score:.2f}: {names}"
+        console.print(Text(lead, "dim"), no_wrap=True, overflow="ellipsis")
+
+
+def _in_short(finding: "Finding") -> str:
+    """Where and when, and what weighs most."""
+    hosts = ", ".join(finding.hosts[:HOSTS_SHOWN])
+    if len(finding.hosts) > HOSTS_SHOWN:
+        hosts += f" and {len(finding.hosts) - HOSTS_SHOWN} more"
+    first = max(finding.terms, key=lambda term: term.value, default=None)
+    why = f"; {clean(first.why, 200)}" if first is not None else ""
+    return f"{hosts} {finding.first:%m-%d %H:%M}{why}"
 
 
 def _show_promoted(console: Console, settled: "Settled") -> None:

@@ -18,6 +18,8 @@ from huntonce.models.windows import Window
 MAX_ALERTS_A_DAY = 1.0
 MIN_RECALL = 0.8
 EXACT_UP_TO = 200
+_CORE = frozenset({"registration", "tool", "occurrence"})
+"""Roles of the events that a finding is made of; the others are context that was joined to it."""
 NORMAL_975 = 1.959963984540054
 """The normal distribution's 97.5 % point."""
 
@@ -159,9 +161,10 @@ def certify(
 ) -> Certificate:
     """The certificate of a rule from its replay.
 
-    ``targets`` are the findings the rule is meant for: their registrations (or the tool's command,
-    for a rule on processes) must fire. Alerts on the events of the ``spared`` findings are neither
-    hits nor false. ``benign_events`` is how many usual records the same history held.
+    ``targets`` are the findings the rule is meant for: their registrations, occurrences (or the
+    tool's command, for a rule on processes) must fire. Alerts on the events of the ``spared``
+    findings are neither hits nor false. ``benign_events`` is how many usual records the same
+    history held.
     """
     uids = replay.hits.column("uid").to_pylist()
     hosts = replay.hits.column("host").to_pylist()
@@ -200,7 +203,7 @@ def certify(
 def _meant(finding: Finding, found: set[str]) -> list[EventRef]:
     """The finding's events of the kinds that the rule found any of: those it should find all of."""
     kinds = {(ref.role, ref.channel, ref.event_id) for ref in finding.events if ref.uid in found}
-    kinds = {kind for kind in kinds if kind[0] in {"registration", "tool"}}
+    kinds = {kind for kind in kinds if kind[0] in _CORE}
     return [ref for ref in finding.events if (ref.role, ref.channel, ref.event_id) in kinds]
 
 

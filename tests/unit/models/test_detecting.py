@@ -293,3 +293,13 @@ def test_a_rule_of_which_nothing_matched_is_told_so() -> None:
     )
 
     assert "no selection of it matched anything" in made.faults
+
+
+def test_a_rule_on_occurrences_is_measured_by_them_and_not_by_what_was_joined() -> None:
+    found = [ref(f"o{n}", role="occurrence", event_id=4688) for n in range(2)]
+    joined = ref("l", role="logon", event_id=4624)
+    target = finding(events=(*found, joined))
+
+    made = certify(RULE, replay(hits("o0")), targets=[target], spared=[], benign_events=0)
+
+    assert (made.fired, made.expected) == (1, 2)
