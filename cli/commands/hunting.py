@@ -203,8 +203,17 @@ def list_hunts(
     context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
 ) -> None:
     """List the hunt definitions at hand."""
-    if context.invoked_subcommand:
-        return
+    if not context.invoked_subcommand:
+        _list_hunts(home, as_json=as_json)
+
+
+@hunts.command("list")
+def list_hunts_by_name(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """The same as `huntonce hunts`."""
+    _list_hunts(home, as_json=as_json)
+
+
+def _list_hunts(home: Path, *, as_json: bool) -> None:
     with session(home, as_json=as_json) as (opened, output):
         library = opened.library
 

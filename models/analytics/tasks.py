@@ -13,6 +13,7 @@ import pyarrow as pa
 from huntonce.models.analytics.accounts import joined
 from huntonce.models.analytics.commandline import redacted, registered_task, split_action
 from huntonce.models.analytics.records import Record, Row, host_of, ref_of, rows, text_of, time_of
+from huntonce.models.analytics.tasktraces import concealing, task_of_trace
 from huntonce.models.query import SigmaSearch
 
 FACTS = frozenset(
@@ -42,6 +43,9 @@ def build(tables: Mapping[str, pa.Table]) -> list[Record]:
     _join_scheduler(_rows(tables, "scheduler"), records, index)
     _join_tooling(_rows(tables, "tooling"), records, index)
     for row in _rows(tables, "traces"):
+        if (how := concealing(row)) != "":
+            _conceal(row, how, records, index)
+            continue
         record = _nearest(index, host_of(row), task_of_trace(row), time_of(row), SAME_MOMENT)
         if record is not None:
             record.refs.append(ref_of(row, "trace"))
@@ -215,17 +219,20 @@ def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Reco
     return _record(row, found.get("task", ""), facts, host, "tool")
 
 
-def task_of_trace(row: Row) -> str:
-    """The task that a Sysmon 11/12/13 event on the task folder or TaskCache is about."""
-    path = text_of(row, "TargetFilename", "TargetObject")
-    for mark in ("\\system32\\tasks\\", "\\syswow64\\tasks\\", "\\taskcache\\tree\\"):
-        at = path.casefold().find(mark)
-        if at >= 0:
-            name = path[at + len(mark) :]
-            # A value set under the key ends in the value's name (Id, Index, SD).
-            parent, _, leaf = name.rpartition("\\")
-            return parent if leaf in {"Id", "Index", "SD"} and parent else name
-    return ""
+def _conceal(row: Row, how: str, records: list[Record], index: Index) -> None:
+    """Mark the newest registration before; where none was seen, the hiding is a record itself."""
+    name, host = task_of_trace(row), host_of(row)
+    before = [r for r in index.get((host, task_key(name)), ()) if r.time <= time_of(row)]
+    if before:
+        record = max(before, key=lambda found: found.time)
+        record.facts["concealed"] = how
+        record.refs.append(ref_of(row, "trace"))
+        return
+    made = _record(
+        row, name, _facts(task=name, event="concealed", concealed=how, shown_by="Sysmon")
+    )
+    records.append(made)
+    index.setdefault((host, task_key(name)), []).append(made)
 
 
 def _mark_deleted(row: Row, index: Index) -> None:
