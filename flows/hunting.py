@@ -1,5 +1,6 @@
 """The hunt flow: what can be seen, what is there, and what comes of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.content_hunts import TASKS
+from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
@@ -24,6 +26,7 @@ from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import default_window, find_target, finish, look_for, start
 from huntonce.models.stages.probe import Sight
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window, utc
 
@@ -32,11 +35,23 @@ Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def measure(probes: Probes, models: Sequence[EvidenceModel], window: Window) -> None:
+    """Measure the evidence of several hunts at once: the SIEM is asked once for all of them."""
+    probes.together(models, window)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
 def probe(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> Started:
     """Measure which of the evidence arrives, and record that the hunt starts."""
-    return start(kit, hypothesis, window, answer, once=once)
+    return start(kit, hypothesis, window, answer, once=once, probes=probes)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -52,17 +67,29 @@ def conclude(kit: Kit, run: HuntRun, result: HuntResult) -> Settled:
 
 
 def run_hunt(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> Settled:
     """One hunt as tasks of the calling flow, with its story, page and events.
+
+    ``probes`` hold what was measured for several hunts of a turn.
 
     Raises:
         NotDueError: With ``once``: another run has the hypothesis, or has hunted it since.
     """
     run, sight, gaps = probe(
-        opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
+        opaque(kit),
+        opaque(hypothesis),
+        opaque(window),
+        opaque(answer),
+        once=once,
+        probes=opaque(probes),
     )
-    watch_detections(kit)
     _tell_evidence(hypothesis, sight, gaps)
     result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
     settled = conclude(opaque(kit), opaque(run), opaque(result))
@@ -177,6 +204,7 @@ def hunt(
         extent = default_window(kit)
         window = Window(utc(since) if since else extent.start, utc(until) if until else extent.end)
         answer = ledger(kit, hypothesis, window)
+        watch_detections(kit)
         settled = run_hunt(kit, hypothesis, window, answer)
     return summary(settled)
 

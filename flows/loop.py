@@ -7,18 +7,20 @@ from prefect import flow
 
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.gaps import verify_and_tell
-from huntonce.flows.hunting import run_hunt, summary
+from huntonce.flows.hunting import measure, run_hunt, summary
 from huntonce.flows.intel import HomePath, derive, pull_all
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.reporting import write_report
 from huntonce.flows.story import tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import Answer, LedgerAnswer, NotDueError
+from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.collect import failures_of
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window
 
@@ -87,12 +89,9 @@ def _hunt_what_is_due(
     if window is None:
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
-    for hypothesis in hypotheses:
-        if (
-            not can_hunt(kit, hypothesis.technique_id, hypothesis.scope)
-            or hypothesis.state not in _DUE
-        ):
-            continue
+    due = [h for h in hypotheses if h.state in _DUE and can_hunt(kit, h.technique_id, h.scope)]
+    probes = _probed(kit, due, window)
+    for hypothesis in due:
         answer = ledger(kit, hypothesis, window)
         if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:
             tell("Hunt", f"{hypothesis.id} waits for its gaps to close")
@@ -101,10 +100,26 @@ def _hunt_what_is_due(
             _tell_not_hunted(hypothesis, answer)
         for span in answer.windows:
             try:
-                settled.append(run_hunt(kit, hypothesis, span, answer, once=True))
+                settled.append(run_hunt(kit, hypothesis, span, answer, once=True, probes=probes))
             except NotDueError as error:
                 tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
     return settled
+
+
+def _probed(kit: Kit, due: Sequence[Hypothesis], window: Window) -> Probes:
+    """What the hunts of this turn need to know of their evidence, measured together."""
+    asked: dict[Window, dict[str, None]] = {}
+    for hypothesis in due:
+        answer = ledger(kit, hypothesis, window)
+        if hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW:
+            continue
+        for span in answer.windows:
+            asked.setdefault(span, {})[hypothesis.technique_id] = None
+    probes = Probes(kit)
+    for span, techniques in asked.items():
+        models = tuple(models_for(kit, techniques).values())
+        measure(opaque(probes), opaque(models), opaque(span))
+    return probes
 
 
 def _tell_not_hunted(hypothesis: Hypothesis, answer: LedgerAnswer) -> None:

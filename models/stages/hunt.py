@@ -13,7 +13,8 @@ from huntonce.models.outcome import decide
 from huntonce.models.stages.asking import add_context, baseline_for, records_for
 from huntonce.models.stages.choosing import model_for, needed_definition
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.probe import Sight, look
+from huntonce.models.stages.probe import Sight
+from huntonce.models.stages.proof import Probes
 from huntonce.models.surfacing import Asking, surface
 from huntonce.models.windows import Window
 
@@ -33,8 +34,12 @@ class HuntResult:
     why: str
 
 
-def prepare(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[Sight, tuple[Gap, ...]]:
+def prepare(
+    kit: Kit, hypothesis: Hypothesis, window: Window, probes: Probes | None = None
+) -> tuple[Sight, tuple[Gap, ...]]:
     """What can be seen, and the gaps in the way: known before a single query of the hunt runs.
+
+    ``probes`` hold what was measured already for several hunts of a turn.
 
     Raises:
         DomainError: No evidence model or hunt is known for the technique.
@@ -45,7 +50,7 @@ def prepare(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[Sight, tu
             f"no evidence model for {hypothesis.technique_id}",
             hint=f"known: {', '.join(sorted(kit.library.evidence))}",
         )
-    sight = look(kit.siem, model, window, kit.profile, max_lag=kit.policy.max_lag, now=kit.clock())
+    sight = (probes or Probes(kit)).sight(model, window)
     return sight, gaps_of(kit, sight, hypothesis)
 
 

@@ -18,6 +18,7 @@ from huntonce.models.stages.hypothesise import by_analyst, ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.promote import promote
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled, begin, settle
 from huntonce.models.windows import Window
 
@@ -63,17 +64,24 @@ def default_window(kit: Kit) -> Window:
 
 
 def start(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> tuple[HuntRun, Sight, tuple[Gap, ...]]:
     """Record the run and measure what can be seen, before any query of the hunt.
 
-    ``once`` is for whoever obeys the ledger: the run then claims the hypothesis.
+    ``once`` is for whoever obeys the ledger: the run then claims the hypothesis. ``probes`` hold
+    what was measured for several hunts of a turn.
 
     Raises:
         NotDueError: With ``once``: another run has it, or has hunted it since the ledger answered.
         DomainError: No hunt or evidence model is at hand; nothing is recorded then.
     """
-    sight, gaps = prepare(kit, hypothesis, window)
+    sight, gaps = prepare(kit, hypothesis, window, probes)
     return begin(kit, hypothesis, window, answer.answer.value, once=once), sight, gaps
 
 

@@ -74,7 +74,7 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
         )
     span = window or recent(extent)
     probes = Probes(kit)
-    answers = {gap.id: probes.of(gap, _span_of(gap, span)) for gap in gaps}
+    answers = probes.all_of((gap, _span_of(gap, span)) for gap in gaps)
     seen = {gap.id: _seen_now(kit, probes, gap, span) for gap in gaps}
     groups: dict[str, list[Gap]] = {name: [] for name in _OUTCOMES}
     requeued: dict[str, None] = {}
