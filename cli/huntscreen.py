@@ -11,6 +11,7 @@ from rich.text import Text
 from huntonce.cli.gapscreen import show_fix, show_gaps
 from huntonce.cli.output import cell, clean
 from huntonce.models.demand import rank
+from huntonce.models.finding import Disposition
 from huntonce.models.wording import percent
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 GAPS_SHOWN = 4
 FIXES_SHOWN = 2
-FINDINGS_SHOWN = 6
+FINDINGS_SHOWN = 4
 FINDINGS_NAMED = 8
 HOSTS_SHOWN = 2
+DISPOSITION = max(len(each.value) for each in Disposition)
 WIDTH = 10
 
 
@@ -55,12 +57,12 @@ def show_hunt(
     _line(console, "Ledger", Text(f"{answer.answer.value}: {answer.why}", style="dim"))
     for number, fix in enumerate(fixes[:FIXES_SHOWN], start=1):
         show_fix(console, fix, number=number)
-    _show_findings(console, settled.findings)
+    show_findings(console, settled.findings)
     show_gaps(console, settled.gaps, limit=GAPS_SHOWN)
     _show_promoted(console, settled)
     ids = [finding.id for finding in settled.findings[:1]] + [run.id]
     shown = " | ".join(f"huntonce show {item}" for item in ids)
-    console.print(Text(f"\nEvents and queries as sent: {shown}", "dim"))
+    console.print(Text(f"Events and queries as sent: {shown}", "dim"))
 
 
 def _line(console: Console, name: str, text: Text) -> None:
@@ -104,26 +106,25 @@ def _show_groups(console: Console, power: "Power") -> None:
         console.print(Padding(row, (0, 0, 0, WIDTH)))
 
 
-def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
-    """The gravest in two lines each, the rest by number: what could not be seen stays in sight."""
+def show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+    """The gravest, with a reason where we call it evil; what could not be seen stays in sight."""
     if not findings:
         return
     ranked = sorted(findings, key=lambda f: -f.score)
-    rows = Table.grid(padding=(0, 1, 0, 0))
-    rows.add_column(no_wrap=True)
-    rows.add_column(no_wrap=True)
-    rows.add_column(no_wrap=True)
-    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for finding in ranked[:FINDINGS_SHOWN]:
-        rows.add_row(
-            Text(finding.id, "bold"),
-            Text.assemble(cell(finding.disposition.value)),
-            f"{finding.score:.2f}",
-            Text(clean(finding.title)),
-        )
-        rows.add_row("", "", "", Text(_in_short(finding), "dim"))
     console.print()
-    console.print(rows)
+    width = max(len(finding.id) for finding in ranked[:FINDINGS_SHOWN])
+    for finding in ranked[:FINDINGS_SHOWN]:
+        said = finding.disposition.value
+        head = Text.assemble(
+            (f"{finding.id:<{width}} ", "bold"),
+            cell(said),
+            " " * (DISPOSITION - len(said) + 1),
+            f"{finding.score:.2f} {clean(finding.title)}",
+        )
+        console.print(head, no_wrap=True, overflow="ellipsis")
+        if finding.disposition is Disposition.MALICIOUS:
+            told = Text(f"{'':<{width + 1}}{_in_short(finding)}", "dim")
+            console.print(told, no_wrap=True, overflow="ellipsis")
     rest = ranked[FINDINGS_SHOWN:]
     if rest:
         names = ", ".join(finding.id for finding in rest[:FINDINGS_NAMED])
@@ -155,8 +156,8 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
             console.print(
                 Text(
                     f"      {detection.state.value}: fires on {certificate.fired} of "
-                    f"{certificate.expected} events, {certificate.benign_hits} false among "
-                    f"{certificate.benign_events} usual ones, "
+                    f"{certificate.expected}, {certificate.benign_hits} false among "
+                    f"{certificate.benign_events} usual, "
                     f"{certificate.alerts_a_day:.2f} alerts a day [{low:.2f} to {high:.2f}]"
                 )
             )
@@ -166,5 +167,7 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
         console.print(
             Text.assemble(
                 (f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}"
-            )
+            ),
+            no_wrap=True,
+            overflow="ellipsis",
         )
