@@ -18,7 +18,11 @@ INDENT = (0, 0, 0, 6)
 
 
 def show_gaps(console: Console, gaps: "Sequence[Gap]", *, limit: int = 0) -> None:
-    """Gaps, each with the command that mends it; the rest is counted."""
+    """Gaps, each with the command that mends it; the rest is counted.
+
+    With a ``limit`` a command that is longer than its line is cut: it is whole at the best fix,
+    and in ``huntonce gaps``.
+    """
     if not gaps:
         return
     console.print()
@@ -33,7 +37,8 @@ def show_gaps(console: Console, gaps: "Sequence[Gap]", *, limit: int = 0) -> Non
             head.append(f" [{gap.ticket}]", style="dim")
         console.print(head)
         mends = next(iter(gap.remedy.commands), gap.remedy.text)
-        console.print(Padding(Text(f"fix: {clean(mends, 300)}", style="cyan"), INDENT))
+        fix = Text(f"fix: {clean(mends, 300)}", "cyan", no_wrap=limit > 0, overflow="ellipsis")
+        console.print(Padding(fix, INDENT))
     if len(gaps) > len(shown):
         console.print(Text(f"... and {len(gaps) - len(shown)} more: huntonce gaps", style="dim"))
 
@@ -50,3 +55,6 @@ def show_fix(console: Console, fix: "Fix", *, number: int = 1) -> None:
             f"{name}: {told(fix)}",
         )
     )
+    if number == 1:
+        mends = next(iter(gap.remedy.commands), gap.remedy.text)
+        console.print(Padding(Text(clean(mends, 300), "cyan"), (0, 0, 0, len(lead))))

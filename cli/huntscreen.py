@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from huntonce.cli.gapscreen import show_fix, show_gaps
 from huntonce.cli.output import cell, clean
 from huntonce.models.demand import rank
+from huntonce.models.finding import Disposition
 from huntonce.models.wording import percent
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 GAPS_SHOWN = 4
 FIXES_SHOWN = 2
+FINDINGS_SHOWN = 4
+FINDINGS_NAMED = 8
+HOSTS_SHOWN = 2
+DISPOSITION = max(len(each.value) for each in Disposition)
 WIDTH = 10
 
 
@@ -53,12 +57,12 @@ def show_hunt(
     _line(console, "Ledger", Text(f"{answer.answer.value}: {answer.why}", style="dim"))
     for number, fix in enumerate(fixes[:FIXES_SHOWN], start=1):
         show_fix(console, fix, number=number)
-    _show_findings(console, settled.findings)
+    show_findings(console, settled.findings)
     show_gaps(console, settled.gaps, limit=GAPS_SHOWN)
     _show_promoted(console, settled)
     ids = [finding.id for finding in settled.findings[:1]] + [run.id]
     shown = " | ".join(f"huntonce show {item}" for item in ids)
-    console.print(Text(f"\nEvents and queries as sent: {shown}", "dim"))
+    console.print(Text(f"Events and queries as sent: {shown}", "dim"))
 
 
 def _line(console: Console, name: str, text: Text) -> None:
@@ -102,25 +106,41 @@ def _show_groups(console: Console, power: "Power") -> None:
         console.print(Padding(row, (0, 0, 0, WIDTH)))
 
 
-def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+def show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+    """The gravest, with a reason where we call it evil; what could not be seen stays in sight."""
     if not findings:
         return
+    ranked = sorted(findings, key=lambda f: -f.score)
     console.print()
-    for finding in findings:
+    width = max(len(finding.id) for finding in ranked[:FINDINGS_SHOWN])
+    for finding in ranked[:FINDINGS_SHOWN]:
+        said = finding.disposition.value
         head = Text.assemble(
-            (f"{finding.id} ", "bold"),
-            cell(finding.disposition.value),
-            f" {finding.score:.2f}  {clean(finding.title)}",
+            (f"{finding.id:<{width}} ", "bold"),
+            cell(said),
+            " " * (DISPOSITION - len(said) + 1),
+            f"{finding.score:.2f} {clean(finding.title)}",
         )
-        body = Text(f"on {', '.join(finding.hosts[:8])}; {len(finding.events)} events, ")
-        body.append(f"{finding.first:%Y-%m-%d %H:%M} .. {finding.last:%H:%M} UTC\n")
-        command = finding.details.get("action") or finding.details.get("tool", "")
-        if command:
-            body.append(f"runs {clean(command, 240)}\n")
-        for item in finding.terms:
-            body.append(f"  {item.value:+.2f} {item.name}: {clean(item.why, 200)}\n")
-        body.rstrip()
-        console.print(Panel(body, title=head, title_align="left", padding=(0, 1)))
+        console.print(head, no_wrap=True, overflow="ellipsis")
+        if finding.disposition is Disposition.MALICIOUS:
+            told = Text(f"{'':<{width + 1}}{_in_short(finding)}", "dim")
+            console.print(told, no_wrap=True, overflow="ellipsis")
+    rest = ranked[FINDINGS_SHOWN:]
+    if rest:
+        names = ", ".join(finding.id for finding in rest[:FINDINGS_NAMED])
+        names += ", ..." if len(rest) > FINDINGS_NAMED else ""
+        lead = f"and {len(rest)} more, none above {rest[0].score:.2f}: {names}"
+        console.print(Text(lead, "dim"), no_wrap=True, overflow="ellipsis")
+
+
+def _in_short(finding: "Finding") -> str:
+    """Where and when, and what weighs most."""
+    hosts = ", ".join(finding.hosts[:HOSTS_SHOWN])
+    if len(finding.hosts) > HOSTS_SHOWN:
+        hosts += f" and {len(finding.hosts) - HOSTS_SHOWN} more"
+    first = max(finding.terms, key=lambda term: term.value, default=None)
+    why = f"; {clean(first.why, 200)}" if first is not None else ""
+    return f"{hosts} {finding.first:%m-%d %H:%M}{why}"
 
 
 def _show_promoted(console: Console, settled: "Settled") -> None:
@@ -136,8 +156,8 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
             console.print(
                 Text(
                     f"      {detection.state.value}: fires on {certificate.fired} of "
-                    f"{certificate.expected} events, {certificate.benign_hits} false among "
-                    f"{certificate.benign_events} usual ones, "
+                    f"{certificate.expected}, {certificate.benign_hits} false among "
+                    f"{certificate.benign_events} usual, "
                     f"{certificate.alerts_a_day:.2f} alerts a day [{low:.2f} to {high:.2f}]"
                 )
             )
@@ -147,5 +167,7 @@ def _show_promoted(console: Console, settled: "Settled") -> None:
         console.print(
             Text.assemble(
                 (f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}"
-            )
+            ),
+            no_wrap=True,
+            overflow="ellipsis",
         )

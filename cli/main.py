@@ -11,6 +11,7 @@ from huntonce.cli.commands import (
     demo,
     desks,
     detections,
+    evidence,
     gaps,
     hunting,
     intel,
@@ -55,6 +56,7 @@ app.command("init")(programme.init)
 app.add_typer(intel.app, name="intel")
 app.add_typer(intel.taxii, name="taxii")
 app.add_typer(attack.app, name="attack")
+app.command("evidence")(evidence.evidence)
 app.command("ioc")(ioc.ioc)
 app.add_typer(lake.app, name="lake")
 app.command("sweep")(sweep.sweep)

@@ -6,7 +6,7 @@ Adapters are imported where they are opened: a command pays only for what it use
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from huntonce.models.content import Library
     from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.intake import IntelSource
-    from huntonce.models.ports import Clock, DetectionStore, RuleRunner, Siem
+    from huntonce.models.ports import Clock, DetectionStore, RuleBook, RuleRunner, Siem
     from huntonce.models.profile import Profile
+    from huntonce.models.requirements.book import EvidenceBook
+    from huntonce.models.requirements.merging import RuleSource
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
     from huntonce.models.stages.outlets import Outlet
@@ -106,10 +108,45 @@ class Home:
 
     @cached_property
     def library(self) -> "Library":
-        """Hunts and evidence, ours and the user's."""
+        """Hunts and evidence, ours and the user's; evidence for what is not written is derived."""
+        return replace(self._written, evidence=self.evidence)
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [self._inside(folder) for folder in self.settings.content]
+
+    @cached_property
+    def _written(self) -> "Library":
         from huntonce.models.content import load_library
 
-        return load_library([self._inside(folder) for folder in self.settings.content])
+        return load_library(self._folders)
+
+    @cached_property
+    def evidence(self) -> "EvidenceBook":
+        """What every technique would leave, from content, rules and ATT&CK."""
+        from importlib.resources import files
+
+        from huntonce.models.content_evidence import known_atoms, load_shared
+        from huntonce.models.requirements.book import EvidenceBook
+
+        shipped = files("huntonce.content")
+        known = known_atoms(load_shared([shipped, *self._folders], shipped))
+        written = self._written.evidence
+        return EvidenceBook(written, self.catalogue, self._rule_sources(), known)
+
+    @property
+    def rule_folders(self) -> list[Path]:
+        """Files and folders of the user's Sigma rules."""
+        return [self._inside(path) for path in self.settings.sigma.rules]
+
+    def _rule_sources(self) -> "Mapping[str, Sequence[RuleSource]]":
+        if not self.rule_folders:
+            return {}
+        from huntonce.connectors.sigma.packcache import load_documents
+        from huntonce.connectors.sigma.tagged import rule_sources
+
+        cache = self.path / "cache" / "sigma.db"
+        return rule_sources(load_documents(self.rule_folders, cache), self.catalogue)
 
     @cached_property
     def catalogue(self) -> "Catalogue":
@@ -183,6 +220,7 @@ class Home:
             author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
+            rulebook=self._rulebook(siem),
             actor=actor or self.actor,
             try_out=_try_out,
             runner=self._runner(siem),
@@ -204,6 +242,21 @@ class Home:
         from huntonce.connectors.siem.sweep.guarding import LakeRunner
 
         return LakeRunner(self.lake_path) if siem == "lake" else None
+
+    def _rulebook(self, siem: str) -> "RuleBook | None":
+        """The configured Sigma rules; None where no folder is."""
+        from huntonce.connectors.siem.sweep.tagged import TaggedRules
+
+        paths = [self._inside(path) for path in self.settings.sigma.rules]
+        if not paths:
+            return None
+
+        def resolve(technique_id: str) -> tuple[str, ...]:
+            found = self.catalogue.resolve(technique_id)
+            return (found.id, *found.others) if found.usable else ()
+
+        lake = self.lake_path if siem == "lake" else None
+        return TaggedRules(paths, self.path / "cache" / "sigma.db", resolve, lake)
 
     @cached_property
     def warninglists(self) -> "Warninglists":

@@ -1,5 +1,6 @@
 """The hunt flow: what can be seen, what is there, and what comes of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.flows.waiting import show_waiting
+from huntonce.models.content_hunts import TASKS
+from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
@@ -35,6 +38,7 @@ from huntonce.models.stages.operate import (
     to_its_end,
 )
 from huntonce.models.stages.probe import Sight
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window, utc
 
@@ -45,11 +49,23 @@ Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def measure(probes: Probes, models: Sequence[EvidenceModel], window: Window) -> None:
+    """Measure the evidence of several hunts at once: the SIEM is asked once for all of them."""
+    probes.together(models, window)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
 def probe(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> Started:
     """Measure which of the evidence arrives, and record that the hunt starts."""
-    return start(kit, hypothesis, window, answer, once=once)
+    return start(kit, hypothesis, window, answer, once=once, probes=probes)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -65,22 +81,32 @@ def conclude(kit: Kit, run: HuntRun, result: HuntResult) -> Settled:
 
 
 def run_hunt(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> Settled:
     """One hunt as tasks of the calling flow, with its story, page and events.
 
     A hunt that fails or is cancelled leaves nothing half done: its run is given up and its
-    hypothesis waits again.
+    hypothesis waits again. ``probes`` hold what was measured for several hunts of a turn.
 
     Raises:
         NotDueError: With ``once``: another run has the hypothesis, or has hunted it since.
     """
     with asking(kit.siem.name):
         run, sight, gaps = probe(
-            opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
+            opaque(kit),
+            opaque(hypothesis),
+            opaque(window),
+            opaque(answer),
+            once=once,
+            probes=opaque(probes),
         )
         with to_its_end(kit, run):
-            watch_detections(kit)
             _tell_evidence(hypothesis, sight, gaps)
             result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
             settled = conclude(opaque(kit), opaque(run), opaque(result))
@@ -137,9 +163,14 @@ def _share(sight: Sight, atom_id: str) -> str:
     return f"{live}/{total} hosts" if live else "nowhere"
 
 
+def _what(result: HuntResult) -> str:
+    """What a hunt's records are, for people."""
+    return "registrations of tasks" if result.definition.records == TASKS else "occurrences"
+
+
 def _tell_hunt(result: HuntResult, settled: Settled) -> None:
     looked, run = result.looked, settled.run
-    counts = f"{looked.records:,} registrations of tasks -> {looked.patterns} patterns"
+    counts = f"{looked.records:,} {_what(result)} -> {looked.patterns} patterns"
     lines = [f"{counts} -> {len(looked.findings)} findings"]
     for finding in settled.findings:
         lines.append(f"{finding.id} {finding.disposition} {finding.score:.2f}  {finding.title}")
@@ -165,7 +196,7 @@ def _tell_outcomes(settled: Settled) -> None:
         lines.append(
             f"{detection.id} {detection.title}: fires on {certificate.fired}/"
             f"{certificate.expected}, {certificate.benign_hits} of {certificate.benign_events:,}"
-            f" usual registrations, {certificate.alerts_a_day:.1f} false alerts/day "
+            f" usual ones, {certificate.alerts_a_day:.1f} false alerts/day "
             f"[{low:.1f}-{high:.1f}]"
         )
     lines += [f"not automated: {reason}" for reason in settled.not_automated]
@@ -213,6 +244,7 @@ def hunt(
         if dry_run:
             return _look_only(kit, hypothesis, window)
         abandon_dead(kit)
+        watch_detections(kit)
         answer = ledger(kit, hypothesis, window)
         if not once:
             return summary(run_hunt(kit, hypothesis, window, answer))

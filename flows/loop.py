@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.detections import run_and_tell
 from huntonce.flows.gaps import verify_and_tell
-from huntonce.flows.hunting import run_hunt, summary
+from huntonce.flows.hunting import measure, run_hunt, summary
 from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.progress import Progress
@@ -18,11 +18,13 @@ from huntonce.flows.story import Told, overhearing, tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.markdown import steps_page
+from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.collect import failures_of
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, only_ours
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window
 
@@ -78,7 +80,7 @@ def loop(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
 
 
 def _tell_hypotheses(kit: Kit, made: Hypothesised) -> None:
-    ready = [h for h in made.hypotheses if can_hunt(kit, h.technique_id)]
+    ready = [h for h in made.hypotheses if can_hunt(kit, h.technique_id, h.scope)]
     merged = f"{made.claims} claims merged to {len(made.hypotheses)} hypotheses"
     lines = [f"{merged} ({len(made.new)} new); a hunt is at hand for {len(ready)}"]
     for hypothesis in made.hypotheses[:SHOWN] if made.new else ():
@@ -104,12 +106,13 @@ def _hunt_what_is_due(
     if window is None:
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
+    probes = _probed(kit, hypotheses, window)
     progress = Progress("loop-hunts", "Hunts of this turn")
     for place, hypothesis in enumerate(hypotheses):
         progress.at(place, len(hypotheses))
         answer = to_hunt(kit, hypothesis, window)
         if answer is None:
-            if not can_hunt(kit, hypothesis.technique_id):
+            if not can_hunt(kit, hypothesis.technique_id, hypothesis.scope):
                 continue
             if only_ours(hypothesis):
                 tell(
@@ -122,11 +125,25 @@ def _hunt_what_is_due(
             _tell_not_hunted(hypothesis, answer)
         for span in answer.windows:
             try:
-                settled.append(run_hunt(kit, hypothesis, span, answer, once=True))
+                settled.append(run_hunt(kit, hypothesis, span, answer, once=True, probes=probes))
             except NotDueError as error:
                 tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
     progress.at(len(hypotheses), len(hypotheses))
     return settled
+
+
+def _probed(kit: Kit, hypotheses: Sequence[Hypothesis], window: Window) -> Probes:
+    """What the hunts of this turn need to know of their evidence, measured together."""
+    asked: dict[Window, dict[str, None]] = {}
+    for hypothesis in hypotheses:
+        answer = to_hunt(kit, hypothesis, window)
+        for span in answer.windows if answer else ():
+            asked.setdefault(span, {})[hypothesis.technique_id] = None
+    probes = Probes(kit)
+    for span, techniques in asked.items():
+        models = tuple(models_for(kit, techniques).values())
+        measure(opaque(probes), opaque(models), opaque(span))
+    return probes
 
 
 def _tell_not_hunted(hypothesis: Hypothesis, answer: LedgerAnswer) -> None:

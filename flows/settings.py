@@ -263,6 +263,14 @@ class TaxiiServerSettings(_Part):
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
 
+class SigmaSettings(_Part):
+    """Sigma rules that you hunt with."""
+
+    rules: list[Path] = Field(
+        [], description="Files and folders of Sigma rules; a relative path starts at the home."
+    )
+
+
 class LakeSettings(_Part):
     """The embedded SIEM."""
 
@@ -295,6 +303,7 @@ class Settings(BaseSettings):
     desks: dict[str, DeskSettings] = Field({}, description="Desks of other products by name.")
     tickets: DeskChoice = DeskChoice()
     cases: DeskChoice = DeskChoice()
+    sigma: SigmaSettings = SigmaSettings()
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )

@@ -13,8 +13,9 @@ from string import Formatter
 
 from typing_extensions import override
 
-from huntonce.models.analytics.questions import Setting, ask, normal, pattern
-from huntonce.models.analytics.records import Record
+from huntonce.models.analytics.asking import Setting, normal
+from huntonce.models.analytics.questions import ask
+from huntonce.models.analytics.records import Record, pattern
 from huntonce.models.errors import DomainError
 from huntonce.models.finding import Disposition, EventRef, Finding, Observable
 from huntonce.models.huntdef import AllowEntry, AnalyticSpec, HuntDefinition
@@ -24,6 +25,13 @@ INTEREST = 0.3
 """Records below this score are the background; the others are looked at more closely."""
 LONGEST_FACT = 120
 """Longer facts are cut in sentences; the finding's details keep them whole."""
+OBSERVED = (
+    ("task", "task"), ("command", "action"), ("command", "command"), ("ip", "remote_address"),
+    ("file", "program"), ("file", "file"), ("file", "module"), ("service", "service"),
+    ("user", "target"),
+)  # fmt: skip
+"""Kinds of observable, and the facts that hold them."""
+MOST_OBSERVED = 200
 REASONS = 0.2
 """A family counts as a reason of its own from this weight on."""
 
@@ -162,9 +170,9 @@ def conclude(
 ) -> Looked:
     """Cluster what stands out into findings, worst first."""
     standing = interesting(records, definition)
-    clusters: dict[tuple[str, str], list[Record]] = {}
+    clusters: dict[tuple[str, ...], list[Record]] = {}
     for record in standing:
-        clusters.setdefault(_pattern_key(record), []).append(record)
+        clusters.setdefault(_pattern_key(record, definition), []).append(record)
     findings = []
     in_findings: set[int] = set()
     for members in clusters.values():
@@ -177,15 +185,15 @@ def conclude(
     )
     return Looked(
         records=len(records),
-        patterns=len({_pattern_key(record) for record in records}),
+        patterns=len({_pattern_key(record, definition) for record in records}),
         allowed=allowed,
         findings=tuple(sorted(findings, key=lambda f: (-f.score, f.first, f.entity))),
         benign=benign,
     )
 
 
-def _pattern_key(record: Record) -> tuple[str, str]:
-    return normal(record.entity), normal(record.fact("action"))
+def _pattern_key(record: Record, definition: HuntDefinition) -> tuple[str, ...]:
+    return normal(record.entity), *(normal(record.fact(name)) for name in definition.cluster)
 
 
 def _together(members: Sequence[Record], definition: HuntDefinition) -> dict[str, str]:
@@ -213,12 +221,13 @@ def _finding(
     lead = max(members, key=lambda record: terms_of(record.fired, definition.analytics)[0])
     hosts = sorted({host for record in members for host in record.hosts})
     refs = {ref.uid: ref for record in members for ref in record.refs}
-    accounts = {r.fact("registered_by") for r in members} - {""}
+    accounts = {record.actor for record in members} - {""}
     shown = sorted({record.host for record in members})
+    where = shown[0] if len(shown) == 1 else f"{len(shown)} hosts"
     return Finding(
         hypothesis_key=hypothesis_key,
         technique_id=technique_id,
-        title=f"{lead.entity} on {shown[0] if len(shown) == 1 else f'{len(shown)} hosts'}",
+        title=f"{_headline(lead.entity)} on {where}",
         reason="; ".join(term.why for term in terms if term.value > 0),
         entity=lead.entity,
         score=round(score, 4),
@@ -235,12 +244,17 @@ def _finding(
     )
 
 
+def _headline(entity: str) -> str:
+    return _shortened(" ".join(entity.split()))
+
+
 def _observables(
     members: Sequence[Record], hosts: Iterable[str], accounts: Iterable[str]
 ) -> tuple[Observable, ...]:
     pairs = {("host", host) for host in hosts} | {("user", account) for account in accounts}
     for record in members:
-        for kind, fact in (("task", "task"), ("command", "action"), ("ip", "remote_address")):
-            if record.fact(fact):
-                pairs.add((kind, record.fact(fact)))
-    return tuple(Observable(type=kind, value=value) for kind, value in sorted(pairs))
+        for kind, fact in OBSERVED:
+            pairs.update((kind, line) for line in record.fact(fact).split("\n") if line)
+    return tuple(
+        Observable(type=kind, value=value) for kind, value in sorted(pairs)[:MOST_OBSERVED]
+    )

@@ -37,6 +37,7 @@ from huntonce.models.query import (
     SigmaSearch,
     count_by_hour,
 )
+from huntonce.models.rules import RuleLook
 from huntonce.models.transition import Transition
 from huntonce.models.windows import Window
 
@@ -140,6 +141,28 @@ class Siem(Protocol):
         names here, and nothing may be kept.
         """
         return ()
+
+
+class RuleBook(Protocol):
+    """Sigma rules that somebody keeps, by the techniques that they are tagged with."""
+
+    def version(self, technique_id: str) -> str:
+        """Hash of the rules tagged with a technique; "" where there are none."""
+        ...
+
+    def techniques(self) -> frozenset[str]:
+        """Every technique that a rule is tagged with."""
+        ...
+
+    def look(self, technique_id: str, siem: Siem, window: Window) -> RuleLook:
+        """What the rules tagged with a technique match.
+
+        A rule that the SIEM cannot run, or whose events do not arrive, is named as unseen.
+
+        Raises:
+            TransientError: The SIEM did not answer.
+        """
+        ...
 
 
 # ---------------------------------------------------------------- outcomes

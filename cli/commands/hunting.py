@@ -203,8 +203,17 @@ def list_hunts(
     context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
 ) -> None:
     """List the hunt definitions at hand."""
-    if context.invoked_subcommand:
-        return
+    if not context.invoked_subcommand:
+        _list_hunts(home, as_json=as_json)
+
+
+@hunts.command("list")
+def list_hunts_by_name(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """The same as `huntonce hunts`."""
+    _list_hunts(home, as_json=as_json)
+
+
+def _list_hunts(home: Path, *, as_json: bool) -> None:
     with session(home, as_json=as_json) as (opened, output):
         library = opened.library
 
@@ -253,3 +262,69 @@ def check(
             {"name": definition.name, "sound": True},
             lambda console: console.print(f"{definition.name}: sound"),
         )
+
+
+@hunts.command("show")
+def show_definition(
+    name: Annotated[str, typer.Argument(help="Name of a hunt, or a technique.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a hunt definition: what it supposes, looks at, and takes for abnormal."""
+    from dataclasses import asdict
+
+    from huntonce.models.errors import DomainError
+
+    with session(home, as_json=as_json) as (opened, output):
+        library = opened.library
+        found = library.hunt(name) or library.hunt_for(name.upper())
+        if found is None:
+            raise DomainError(f"no hunt is called {name!r}", hint="huntonce hunts lists them")
+
+        def show(console: Console) -> None:
+            console.print(Text(f"{found.name}  {', '.join(found.techniques)}", style="bold"))
+            console.print(Text(" ".join(found.hypothesis.split())))
+            console.print(Text(f"\nAbnormal  {' '.join(found.abnormal.split())}"))
+            console.print(table(("search", "looks at"), [
+                (one.name, " ".join(str(part) for part in one.logsource.values()))
+                for one in found.searches
+            ]))  # fmt: skip
+            console.print(table(("analytic", "weight", "speaks of", "because"), [
+                (one.name, f"{one.weight:+.2f}", one.family, one.why) for one in found.analytics
+            ]))  # fmt: skip
+            for entry in found.allow:
+                until = entry.expires or "no end"
+                console.print(Text(f"allowed: {entry.name} ({entry.owner}, {until})"))
+            for template in found.detections:
+                console.print(Text(f"becomes: {template.title} ({template.level})"))
+
+        output.answer(asdict(found), show)
+
+
+@hunts.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the hunt, such as odd-logons.")],
+    technique: Annotated[str, typer.Option(help="Technique that it is about.")],
+    out: Annotated[Path, typer.Option(help="Folder to write it into.")] = Path("hunts"),
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a commented hunt definition to begin with; never over one that is there."""
+    from huntonce.models.content_hunts import skeleton
+    from huntonce.models.errors import ConfigError, DomainError
+
+    with session(home, as_json=as_json) as (opened, output):
+        known = opened.catalogue.technique(technique)
+        if known is None:
+            raise DomainError(f"ATT&CK knows no technique {technique!r}")
+        text = skeleton(name, known.id, opened.catalogue.name(known.id))
+        path = out / f"{name}.yml"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise ConfigError(f"{path} is there already", hint="choose another name") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        output.answer({"path": str(path)}, lambda console: console.print(f"wrote {path}"))

@@ -68,8 +68,8 @@ class SourceRow:
 class DuckDBSiem(Siem, ABC):
     """A SIEM whose events DuckDB can read as views.
 
-    Each call opens a database in memory of its own, with access to nothing but the events: calls
-    may run side by side.
+    Each call has a session of its own, with access to nothing but the events: calls may run side
+    by side.
     """
 
     def __init__(self, name: str, limits: Limits) -> None:

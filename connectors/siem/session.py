@@ -1,9 +1,11 @@
 """DuckDB sessions that can read the events and nothing else."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -19,7 +21,7 @@ HOUR_OF = f'make_timestamptz(epoch_us("@time") // {_HOUR} * {_HOUR})'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one call may use."""
+    """What the calls over one store of events may use together."""
 
     memory: str = "2GB"
     threads: int = 2
@@ -42,34 +44,58 @@ class View:
 def open_session(
     connector: str, limits: Limits, folders: Sequence[str]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that reads the given folders, fetches nothing and changes no setting.
+    """A session that reads the given folders, fetches nothing and changes no setting.
+
+    Sessions over the same folders share a database, as opening one costs more than most questions;
+    each has views of its own. One that reads no folder has its own database, too.
 
     DuckDB's errors leave as ours: a missing or damaged file may be there next time, anything else
     will fail again.
     """
     try:
-        session = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": limits.memory,
-                "threads": limits.threads,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-                "temp_directory": "",
-            },
-        )
+        if folders:
+            session = _shared(limits, tuple(folders), os.getpid()).cursor()
+        else:
+            session = _database(limits, ())
     except duckdb.Error as error:
+        _shared.cache_clear()
         raise TerminalError(
             f"DuckDB does not start: {_first_line(error)}", connector=connector
         ) from error
-    with session:
-        session.execute("SET TimeZone = 'UTC'")
-        session.execute("SET allowed_directories = ?", [list(folders)])
-        session.execute("SET enable_external_access = false")
-        session.execute("SET lock_configuration = true")
-        with translated(connector):
+    with session, translated(connector):
+        try:
             yield session
+        except (duckdb.FatalException, duckdb.InternalException):
+            _shared.cache_clear()  # after such a fault a database answers nothing more
+            raise
+
+
+def _database(limits: Limits, folders: Sequence[str]) -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": limits.memory,
+            "threads": limits.threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": "",
+        },
+    )
+    database.execute("SET GLOBAL TimeZone = 'UTC'")
+    database.execute("SET allowed_directories = ?", [list(folders)])
+    database.execute("SET enable_external_access = false")
+    database.execute("SET lock_configuration = true")
+    return database
+
+
+@lru_cache(maxsize=4)
+def _shared(
+    limits: Limits,
+    folders: tuple[str, ...],
+    process: int,  # noqa: ARG001 - a forked child must open its own
+) -> duckdb.DuckDBPyConnection:
+    return _database(limits, folders)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class CompiledRule:
         source: Where it was read, below the path that was given.
         form: JSON form of its condition, see ``ir``; decoded when it is needed.
         filters: JSON forms of the conditions that Sigma filters add.
+        tags: As written, lower case ("attack.t1053.005").
     """
 
     id: str
@@ -47,6 +48,7 @@ class CompiledRule:
     logsource: LogSource
     form: str
     filters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -236,6 +238,7 @@ def _compiled(document: Mapping[str, Any]) -> CompiledRule:
         source=document["source"],
         logsource=tuple(document["logsource"]),
         form=document["form"],
+        tags=tuple(document["tags"]),
     )
 
 
@@ -250,6 +253,7 @@ def _with_filters(rule: CompiledRule, filters: Sequence[str]) -> CompiledRule:
         logsource=rule.logsource,
         form=rule.form,
         filters=tuple(filters),
+        tags=rule.tags,
     )
 
 

@@ -106,7 +106,19 @@ def load_pack(
     cache: Path | None = None,
     placeholders: "dict[str, list[str]] | None" = None,
 ) -> RulePack:
-    """Every rule under the paths, compiled, from the cache file where it was compiled before.
+    """Every rule under the paths that can be run, compiled; see ``load_documents``."""
+    files = rule_files(paths)
+    return assemble(_documents(files, cache, placeholders), len(files))
+
+
+def load_documents(
+    paths: Sequence[Path],
+    cache: Path | None = None,
+    placeholders: "dict[str, list[str]] | None" = None,
+) -> list[dict[str, Any]]:
+    """What is in the rule files under the paths, as ``reading.compile_text`` has it.
+
+    Read from the cache file where it was compiled before; rules of every product, faults too.
 
     Args:
         paths: Files and folders; folders are searched for .yml and .yaml.
@@ -116,7 +128,14 @@ def load_pack(
     Raises:
         ConfigError: A path does not exist.
     """
-    files = rule_files(paths)
+    return _documents(rule_files(paths), cache, placeholders)
+
+
+def _documents(
+    files: Sequence[RuleFile],
+    cache: Path | None,
+    placeholders: "dict[str, list[str]] | None",
+) -> list[dict[str, Any]]:
     filled = placeholders or {}
     salt = _salt(filled)
 
@@ -127,19 +146,18 @@ def load_pack(
         return compile_text(text, source, filled)
 
     if cache is None:
-        bodies = [_read(file, compile_) for file in files]
-        return _assembled(bodies, len(files))
+        return _joined([_read(file, compile_) for file in files])
     cache.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _assembled(_cached(files, cache, salt, compile_), len(files))
+        return _joined(_cached(files, cache, salt, compile_))
     except sqlite3.OperationalError:
         # Locked, read-only or full: somebody else may be at work in it, so it stays as it is.
-        return load_pack(paths, None, placeholders)
+        return _documents(files, None, placeholders)
     except sqlite3.DatabaseError:
         # A damaged cache is no loss: what it held can be made again.
         for part in cache.parent.glob(f"{glob.escape(cache.name)}*"):
             part.unlink(missing_ok=True)
-        return _assembled(_cached(files, cache, salt, compile_), len(files))
+        return _joined(_cached(files, cache, salt, compile_))
 
 
 def _salt(placeholders: "dict[str, list[str]]") -> str:
@@ -148,11 +166,11 @@ def _salt(placeholders: "dict[str, list[str]]") -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _assembled(bodies: Iterable[bytes], files: int) -> RulePack:
-    documents = orjson.loads(
+def _joined(bodies: Iterable[bytes]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(
         b"[" + b",".join(body[1:-1] for body in bodies if body != b"[]") + b"]"
     )
-    return assemble(documents, files)
+    return found
 
 
 def _cached(files: Sequence[RuleFile], cache: Path, salt: str, compile_: Compile) -> list[bytes]:

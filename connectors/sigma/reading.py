@@ -59,6 +59,7 @@ def _rule(document: Mapping[str, Any], source: str, placeholders: Placeholders) 
     return {
         "kind": "rule",
         **_head(rule, source),
+        "tags": [str(tag).lower() for tag in rule.tags],
         "logsource": _logsource(rule.logsource),
         "form": orjson.dumps(encode(condition)).decode(),
     }

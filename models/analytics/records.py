@@ -1,9 +1,17 @@
 """Records: what analytics reason about, one for each thing that happened, from its events."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
+import pyarrow as pa
+
+from huntonce.models.errors import DomainError
 from huntonce.models.finding import EventRef
+
+Row = dict[str, object]
+"""One row of a search result."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,19 +39,69 @@ class Record:
         """A fact, or "" where it is not known."""
         return self.facts.get(name, "")
 
+    @property
+    def actor(self) -> str:
+        """The account that did it, "" where that is not known."""
+        return self.facts.get("registered_by") or self.facts.get("actor", "")
 
-def ref_of(row: dict[str, object], role: str = "") -> EventRef:
+    @property
+    def actor_sid(self) -> str:
+        """That account's SID, "" where it is not known."""
+        return self.facts.get("registrar_sid") or self.facts.get("actor_sid", "")
+
+
+def ref_of(row: Row, role: str = "") -> EventRef:
     """The event pointer of one result row, and what it shows."""
     record_id = row.get("record_id")
-    time = row["time"]
-    if not isinstance(time, datetime):
-        raise TypeError(f"a result row without a time: {row!r}")
     return EventRef(
         uid=str(row["uid"]),
         host=str(row["host"]),
         channel=str(row["channel"]),
         event_id=int(str(row["event_id"])),
         record_id=int(str(record_id)) if record_id is not None else None,
-        time=time,
+        time=time_of(row),
         role=role,
     )
+
+
+def rows(table: pa.Table | None) -> list[Row]:
+    """The rows of a result; of no result, none."""
+    return table.to_pylist() if table is not None else []
+
+
+def text_of(row: Row, *names: str) -> str:
+    """The first of some fields that is filled, "" where none is."""
+    for name in names:
+        value = row.get(name)
+        if value not in (None, ""):
+            return str(value)
+    return ""
+
+
+def host_of(row: Row) -> str:
+    """The host that sent a row's event."""
+    return str(row["host"])
+
+
+def time_of(row: Row) -> datetime:
+    """When a row's event happened."""
+    time = row["time"]
+    if not isinstance(time, datetime):
+        raise TypeError(f"a result row without a time: {row!r}")
+    return time
+
+
+@lru_cache(maxsize=2048)
+def pattern(text: str, *, lines: bool = False) -> re.Pattern[str]:
+    """A compiled regular expression of a hunt definition, any case.
+
+    ``lines``: ^ and $ stand for the ends of each line, for facts that hold one value a line (a
+    task's actions). Never for what allows something: every line would have to match then.
+
+    Raises:
+        DomainError: It is not one.
+    """
+    try:
+        return re.compile(text, re.IGNORECASE | (re.MULTILINE if lines else re.NOFLAG))
+    except re.error as error:
+        raise DomainError(f"not a regular expression: {text!r}: {error}") from error

@@ -5,7 +5,6 @@ Sysmon 11 and 12/13, and the command line of the tool). They are joined on host,
 time, so that a person judges one task and sees all of its evidence.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -13,11 +12,18 @@ import pyarrow as pa
 
 from huntonce.models.analytics.accounts import joined
 from huntonce.models.analytics.commandline import redacted, registered_task, split_action
-from huntonce.models.analytics.records import Record, ref_of
+from huntonce.models.analytics.records import Record, Row, host_of, ref_of, rows, text_of, time_of
+from huntonce.models.analytics.tasktraces import concealing, task_of_trace
 from huntonce.models.query import SigmaSearch
 
-Row = dict[str, object]
-
+FACTS = frozenset(
+    {
+        "task", "event", "command", "arguments", "action", "author", "run_as", "run_level",
+        "hidden", "triggers", "registered_by", "registrar_sid", "logon_id", "locality",
+        "definition", "shown_by", "tool", "runs", "lived", "concealed", "logon_kind", "ran_as",
+    }
+)  # fmt: skip
+"""Facts that a record of a task may have."""
 SAME_MOMENT = timedelta(seconds=15)
 """Traces of one registration are written within seconds of each other."""
 TOOL_LEAD = timedelta(minutes=5)
@@ -37,7 +43,10 @@ def build(tables: Mapping[str, pa.Table]) -> list[Record]:
     _join_scheduler(_rows(tables, "scheduler"), records, index)
     _join_tooling(_rows(tables, "tooling"), records, index)
     for row in _rows(tables, "traces"):
-        record = _nearest(index, _host(row), task_of_trace(row), _time(row), SAME_MOMENT)
+        if (how := concealing(row)) != "":
+            _conceal(row, how, records, index)
+            continue
+        record = _nearest(index, host_of(row), task_of_trace(row), time_of(row), SAME_MOMENT)
         if record is not None:
             record.refs.append(ref_of(row, "trace"))
     for row in _rows(tables, "deleted"):
@@ -47,27 +56,7 @@ def build(tables: Mapping[str, pa.Table]) -> list[Record]:
 
 
 def _rows(tables: Mapping[str, pa.Table], name: str) -> list[Row]:
-    table = tables.get(name)
-    return table.to_pylist() if table is not None else []
-
-
-def _text(row: Row, *names: str) -> str:
-    for name in names:
-        value = row.get(name)
-        if value not in (None, ""):
-            return str(value)
-    return ""
-
-
-def _host(row: Row) -> str:
-    return str(row["host"])
-
-
-def _time(row: Row) -> datetime:
-    time = row["time"]
-    if not isinstance(time, datetime):
-        raise TypeError("a result row without a time")
-    return time
+    return rows(tables.get(name))
 
 
 def task_key(name: str) -> str:
@@ -80,25 +69,25 @@ def _facts(**values: str) -> dict[str, str]:
 
 
 def _from_security(row: Row) -> Record:
-    name = _text(row, "TaskName", "TaskUri")
-    command = _text(row, "TaskCommand")
-    arguments = _text(row, "TaskArguments")
+    name = text_of(row, "TaskName", "TaskUri")
+    command = text_of(row, "TaskCommand")
+    arguments = text_of(row, "TaskArguments")
     facts = _facts(
         task=name,
         event="updated" if row["event_id"] == 4702 else "created",  # noqa: PLR2004
         command=command,
         arguments=arguments,
         action=_joined(command, arguments),
-        author=_text(row, "TaskAuthor"),
-        run_as=_text(row, "TaskUserId"),
-        run_level=_text(row, "TaskRunLevel"),
-        hidden=_text(row, "TaskHidden").casefold(),
-        triggers=_text(row, "TaskTriggers"),
-        registered_by=joined(_text(row, "SubjectDomainName"), _text(row, "SubjectUserName")),
-        registrar_sid=_text(row, "SubjectUserSid"),
-        logon_id=_text(row, "SubjectLogonId").casefold(),
-        locality=_text(row, "RpcCallClientLocality"),
-        definition="read" if command or _text(row, "TaskTriggers", "TaskUri") else "",
+        author=text_of(row, "TaskAuthor"),
+        run_as=text_of(row, "TaskUserId"),
+        run_level=text_of(row, "TaskRunLevel"),
+        hidden=text_of(row, "TaskHidden").casefold(),
+        triggers=text_of(row, "TaskTriggers"),
+        registered_by=joined(text_of(row, "SubjectDomainName"), text_of(row, "SubjectUserName")),
+        registrar_sid=text_of(row, "SubjectUserSid"),
+        logon_id=text_of(row, "SubjectLogonId").casefold(),
+        locality=text_of(row, "RpcCallClientLocality"),
+        definition="read" if command or text_of(row, "TaskTriggers", "TaskUri") else "",
         shown_by="Security",
     )
     return _record(row, name, facts)
@@ -121,11 +110,11 @@ def _actions(commands: str, arguments: str) -> list[tuple[str, str]]:
 def _record(
     row: Row, name: str, facts: dict[str, str], host: str = "", role: str = "registration"
 ) -> Record:
-    own = _host(row)
+    own = host_of(row)
     return Record(
         entity=name or "(unnamed task)",
         host=host or own,
-        time=_time(row),
+        time=time_of(row),
         facts=facts,
         refs=[ref_of(row, role)],
         hosts={own, host} - {""},
@@ -155,15 +144,15 @@ def _nearest(
 
 def _join_scheduler(rows: Sequence[Row], records: list[Record], index: Index) -> None:
     for row in rows:
-        name = _text(row, "TaskName")
-        record = _nearest(index, _host(row), name, _time(row), SAME_MOMENT)
+        name = text_of(row, "TaskName")
+        record = _nearest(index, host_of(row), name, time_of(row), SAME_MOMENT)
         if record is not None:
             record.refs.append(ref_of(row, "registration"))
             continue
         facts = _facts(
             task=name,
             event="updated" if row["event_id"] == 140 else "created",  # noqa: PLR2004
-            registered_by=_text(row, "UserContext", "UserName"),
+            registered_by=text_of(row, "UserContext", "UserName"),
             shown_by="TaskScheduler",
         )
         record = _record(row, name, facts)
@@ -173,14 +162,14 @@ def _join_scheduler(rows: Sequence[Row], records: list[Record], index: Index) ->
 
 def _join_tooling(rows: Sequence[Row], records: list[Record], index: Index) -> None:
     for row in rows:
-        line = _text(row, "CommandLine")
+        line = text_of(row, "CommandLine")
         found = registered_task(line)
         if found is None:
             continue
         target = _short(found.get("target", ""))
-        host = target or _host(row)
+        host = target or host_of(row)
         name = found.get("task", "")
-        record = _nearest(index, host, name, _time(row), TOOL_LEAD)
+        record = _nearest(index, host, name, time_of(row), TOOL_LEAD)
         if record is not None:
             _add_tool(record, row, found, line)
             continue
@@ -198,10 +187,10 @@ def _short(host: str) -> str:
 
 def _add_tool(record: Record, row: Row, found: Mapping[str, str], line: str) -> None:
     record.refs.append(ref_of(row, "tool"))
-    record.hosts.add(_host(row))
+    record.hosts.add(host_of(row))
     record.facts.setdefault("tool", redacted(line))
-    if _host(row) != record.host:
-        record.facts["remote_from"] = _host(row)
+    if host_of(row) != record.host:
+        record.facts["remote_from"] = host_of(row)
     if "definition" not in record.facts and found.get("action"):
         program, arguments = split_action(found["action"])
         record.facts.setdefault("command", program)
@@ -221,77 +210,40 @@ def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Reco
         action=found.get("action", ""),
         run_as=found.get("run_as", ""),
         triggers=found.get("trigger", ""),
-        registered_by=_text(row, "User"),
-        logon_id=_text(row, "LogonId").casefold(),
+        registered_by=text_of(row, "User"),
+        logon_id=text_of(row, "LogonId").casefold(),
         tool=redacted(line),
-        remote_from=_host(row) if host != _host(row) else "",
+        remote_from=host_of(row) if host != host_of(row) else "",
         shown_by="process creation",
     )
     return _record(row, found.get("task", ""), facts, host, "tool")
 
 
-def task_of_trace(row: Row) -> str:
-    """The task that a Sysmon 11/12/13 event on the task folder or TaskCache is about."""
-    path = _text(row, "TargetFilename", "TargetObject")
-    for mark in ("\\system32\\tasks\\", "\\syswow64\\tasks\\", "\\taskcache\\tree\\"):
-        at = path.casefold().find(mark)
-        if at >= 0:
-            name = path[at + len(mark) :]
-            # A value set under the key ends in the value's name (Id, Index, SD).
-            parent, _, leaf = name.rpartition("\\")
-            return parent if leaf in {"Id", "Index", "SD"} and parent else name
-    return ""
+def _conceal(row: Row, how: str, records: list[Record], index: Index) -> None:
+    """Mark the newest registration before; where none was seen, the hiding is a record itself."""
+    name, host = task_of_trace(row), host_of(row)
+    before = [r for r in index.get((host, task_key(name)), ()) if r.time <= time_of(row)]
+    if before:
+        record = max(before, key=lambda found: found.time)
+        record.facts["concealed"] = how
+        record.refs.append(ref_of(row, "trace"))
+        return
+    made = _record(
+        row, name, _facts(task=name, event="concealed", concealed=how, shown_by="Sysmon")
+    )
+    records.append(made)
+    index.setdefault((host, task_key(name)), []).append(made)
 
 
 def _mark_deleted(row: Row, index: Index) -> None:
-    for record in index.get((_host(row), task_key(_text(row, "TaskName"))), ()):
-        life = _time(row) - record.time
+    for record in index.get((host_of(row), task_key(text_of(row, "TaskName"))), ()):
+        life = time_of(row) - record.time
         if timedelta(0) <= life <= SHORT_LIFE and record.fact("event") == "created":
             record.refs.append(ref_of(row, "deletion"))
             record.facts["lived"] = f"{life.total_seconds():.0f} s"
 
 
 # ------------------------------------------------------------------ context of what stands out
-
-
-_LOGON_ID = re.compile(r"(?:0x)?[0-9a-f]{1,16}")
-"""What a value must look like to be searched for: events are hostile, and * would be a wildcard."""
-
-
-def logon_search(records: Iterable[Record], limit: int = 500) -> SigmaSearch | None:
-    """The logons behind registrations, to see whether they came over the network."""
-    found = {r.fact("logon_id") for r in records} - {"0x3e7", "0x0"}
-    ids = sorted(value for value in found if _LOGON_ID.fullmatch(value))[:limit]
-    if not ids:
-        return None
-    return SigmaSearch(
-        name="logons of the registrars",
-        logsource={"product": "windows", "service": "security"},
-        detection={
-            "selection": {"EventID": 4624, "TargetLogonId": ids},
-            "condition": "selection",
-        },
-        fields=("TargetLogonId", "LogonType", "IpAddress", "WorkstationName", "TargetUserName"),
-    )
-
-
-def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[str, str]) -> None:
-    """Add the network logon (type 3) that a registration was made in, and where it came from."""
-    logons: dict[tuple[str, str], Row] = {}
-    for row in table.to_pylist():
-        logons[_host(row), _text(row, "TargetLogonId").casefold()] = row
-    for record in records:
-        row = logons.get((record.host, record.fact("logon_id")))
-        if row is None or _text(row, "LogonType") != "3":
-            continue
-        record.refs.append(ref_of(row, "logon"))
-        address = _text(row, "IpAddress")
-        if address and address not in {"-", "::1", "127.0.0.1"}:
-            record.facts["remote_address"] = address
-            origin = host_of_ip.get(address) or _short(_text(row, "WorkstationName").strip("-"))
-            if origin and origin != record.host:
-                record.facts.setdefault("remote_from", origin)
-                record.hosts.add(origin)
 
 
 def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[SigmaSearch, ...]:
@@ -357,15 +309,15 @@ RUN_AFTER = timedelta(days=1)
 
 def join_execution(records: Sequence[Record], runs: pa.Table, children: pa.Table) -> None:
     """Add the runs of each record's task on its host within a day of the registration."""
-    by_task = _group(runs, lambda row: task_key(_text(row, "TaskName")))
-    by_program = _group(children, lambda row: _text(row, "Image").rsplit("\\", 1)[-1].casefold())
+    by_task = _group(runs, lambda row: task_key(text_of(row, "TaskName")))
+    by_program = _group(children, lambda row: text_of(row, "Image").rsplit("\\", 1)[-1].casefold())
     for record in records:
         for row in by_task.get((record.host, task_key(record.entity)), ()):
             _ran(record, row)
         for program, told in _programs(record):
             arguments = told.strip().casefold()
             for row in by_program.get((record.host, program.casefold()), ()):
-                line = _text(row, "CommandLine").casefold()
+                line = text_of(row, "CommandLine").casefold()
                 # Without a command line the program and its parent are all there is to go by.
                 if not line or not arguments or arguments in line:
                     _ran(record, row)
@@ -375,7 +327,7 @@ MAX_RUNS = 20
 
 
 def _ran(record: Record, row: Row) -> None:
-    if not timedelta(0) <= _time(row) - record.time <= RUN_AFTER:
+    if not timedelta(0) <= time_of(row) - record.time <= RUN_AFTER:
         return
     runs = int(record.fact("runs") or "0") + 1
     record.facts["runs"] = str(runs)
@@ -386,5 +338,5 @@ def _ran(record: Record, row: Row) -> None:
 def _group(table: pa.Table, key: Callable[[Row], str]) -> dict[tuple[str, str], list[Row]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table.to_pylist():
-        groups.setdefault((_host(row), key(row)), []).append(row)
+        groups.setdefault((host_of(row), key(row)), []).append(row)
     return groups

@@ -7,9 +7,11 @@ from huntonce.models.detection import ON_DUTY, Detection
 from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.evidence import EvidenceGroup, EvidenceModel
 from huntonce.models.gap import Gap
+from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.probe import Sight, look
+from huntonce.models.stages.probe import Sight
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.watch import recent
 from huntonce.models.surfacing import Asking, surface
 from huntonce.models.visibility import ProbeResult
@@ -34,19 +36,11 @@ def watch_detections(kit: Kit) -> tuple[Detection, ...]:
     if extent is None:
         return ()
     changed: list[Detection] = []
-    for technique_id in dict.fromkeys(t for d in on_duty for t in d.technique_ids):
-        model = kit.library.evidence.get(technique_id)
-        if model is None:
-            continue
-        sight = look(
-            kit.siem,
-            model,
-            recent(extent),
-            kit.profile,
-            max_lag=kit.policy.max_lag,
-            now=kit.clock(),
-        )
-        changed += check_detections(kit, sight)
+    models = models_for(kit, dict.fromkeys(t for d in on_duty for t in d.technique_ids))
+    probes = Probes(kit)
+    probes.together(models.values(), recent(extent))
+    for model in models.values():
+        changed += check_detections(kit, probes.sight(model, recent(extent)))
     return tuple(changed)
 
 

@@ -13,6 +13,7 @@ from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.attack import Moved, migrate
+from huntonce.models.stages.choosing import definition_for, model_for
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window
 
@@ -100,7 +101,7 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
 
 
 def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hypothesis:
-    state = HypothesisState.READY if can_hunt(kit, fresh.technique_id) else fresh.state
+    state = HypothesisState.READY if can_hunt(kit, fresh.technique_id, fresh.scope) else fresh.state
     if fresh.key not in known:
         added = unit.hypotheses.add(fresh, actor=kit.actor, why="derived from intel")
         if added.state is HypothesisState.PROPOSED and state is HypothesisState.READY:
@@ -128,9 +129,11 @@ def _merge(unit: UnitOfWork, kit: Kit, fresh: Hypothesis, known: set[str]) -> Hy
     return unit.hypotheses.save(merged, actor=kit.actor, why="intel changed")
 
 
-def can_hunt(kit: Kit, technique_id: str) -> bool:
-    """Whether a curated hunt and its evidence model are at hand."""
-    return kit.library.hunt_for(technique_id) is not None and technique_id in kit.library.evidence
+def can_hunt(kit: Kit, technique_id: str, scope: str) -> bool:
+    """Whether a hunt in that scope, written or of tagged rules, and an evidence model are here."""
+    definition = definition_for(kit, technique_id)
+    at_hand = definition is not None and definition.scope == scope
+    return at_hand and model_for(kit, technique_id) is not None
 
 
 def only_ours(hypothesis: Hypothesis) -> bool:
@@ -145,8 +148,9 @@ def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
     look at.
     """
     model = kit.library.evidence.get(technique_id)
-    if model is None:
-        return traces(technique_id, scope, kit.catalogue)
+    told = traces(technique_id, scope, kit.catalogue) if model is None or not model.curated else ""
+    if model is None or told:
+        return told
     shown: dict[tuple[str, tuple[int, ...]], str] = {}
     for group in model.groups:
         for atom in group.atoms:
@@ -182,8 +186,8 @@ def answer_in(
 ) -> LedgerAnswer:
     """The same, as a unit of work sees the store; the run ``but`` does not count as running."""
     siem = kit.siem.name
-    definition = kit.library.hunt_for(hypothesis.technique_id)
-    model = kit.library.evidence.get(hypothesis.technique_id)
+    definition = definition_for(kit, hypothesis.technique_id)
+    model = model_for(kit, hypothesis.technique_id)
     versions = Versions(
         logic=definition.version if definition else "",
         evidence=model.version if model else "",

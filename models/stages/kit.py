@@ -13,6 +13,7 @@ from huntonce.models.ports import (
     Clock,
     DetectionStore,
     OpenUnit,
+    RuleBook,
     RuleRunner,
     Siem,
     TicketDesk,
@@ -89,6 +90,7 @@ class Kit:
         engine: What runs the rules, with versions, for the certificates.
         author_case: Writes the STIX of a closed case.
         author_ruled_out, author_opinion: Write the STIX of those.
+        rulebook: Sigma rules for the techniques that no hunt is written for; None: no folders.
         own_identity: STIX id of our identity.
         mask_key: Key of the pseudonyms that leave to a destination, by its name.
         actor: Who acts, for the transition log ("huntonce", "demo", a person's name).
@@ -110,6 +112,7 @@ class Kit:
     author_opinion: AuthorOpinion
     own_identity: str
     mask_key: Callable[[str], bytes] = field(repr=False)
+    rulebook: RuleBook | None = None
     actor: str = "huntonce"
     try_out: TryOut | None = None
     runner: RuleRunner | None = None

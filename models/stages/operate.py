@@ -16,12 +16,14 @@ from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import Answer, LedgerAnswer
+from huntonce.models.stages.choosing import definition_for, needed_definition
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hunt import HuntResult, hunt, prepare
 from huntonce.models.stages.hypothesise import by_analyst, can_hunt, ledger, only_ours
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.promote import promote
+from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled, begin, settle
 from huntonce.models.windows import Window
 
@@ -47,21 +49,10 @@ def find_target(kit: Kit, target: str) -> Hypothesis:
             f"nothing is called {target!r}",
             hint="name a technique (T1053.005), a hypothesis (H-1) or a hunt (huntonce hunts)",
         )
-    known = [t for t in found if kit.library.hunt_for(t.id) is not None]
-    if not known:
-        names = ", ".join(f"{t.id} {t.name}" for t in found[:3])
-        raise DomainError(
-            f"no hunt for {names}",
-            hint=f"hunts are at hand for {', '.join(_techniques(kit))}",
-        )
-    definition = kit.library.hunt_for(known[0].id)
-    if definition is None:
-        raise DomainError(f"no hunt for {known[0].id}")
-    return by_analyst(kit, definition, known[0].id)
-
-
-def _techniques(kit: Kit) -> list[str]:
-    return sorted({t for hunt_ in kit.library.hunts for t in hunt_.techniques})
+    written = [t for t in found if kit.library.hunt_for(t.id) is not None]
+    known = written or [t for t in found if definition_for(kit, t.id) is not None]
+    chosen = (known or list(found))[0].id
+    return by_analyst(kit, needed_definition(kit, chosen), chosen)
 
 
 def default_window(kit: Kit) -> Window:
@@ -90,7 +81,9 @@ def to_hunt(kit: Kit, hypothesis: Hypothesis, window: Window) -> LedgerAnswer | 
     It waits where no hunt is at hand, where a run has it, while its gaps are open, and where only
     our own intel, come back, speaks for it.
     """
-    if hypothesis.state not in _MAY_BE_HUNTED or not can_hunt(kit, hypothesis.technique_id):
+    if hypothesis.state not in _MAY_BE_HUNTED or not can_hunt(
+        kit, hypothesis.technique_id, hypothesis.scope
+    ):
         return None
     if only_ours(hypothesis):
         return None
@@ -100,17 +93,24 @@ def to_hunt(kit: Kit, hypothesis: Hypothesis, window: Window) -> LedgerAnswer | 
 
 
 def start(
-    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, *, once: bool = False
+    kit: Kit,
+    hypothesis: Hypothesis,
+    window: Window,
+    answer: LedgerAnswer,
+    *,
+    once: bool = False,
+    probes: Probes | None = None,
 ) -> tuple[HuntRun, Sight, tuple[Gap, ...]]:
     """Record the run and measure what can be seen, before any query of the hunt.
 
-    ``once`` is for whoever obeys the ledger: the run then claims the hypothesis.
+    ``once`` is for whoever obeys the ledger: the run then claims the hypothesis. ``probes`` hold
+    what was measured for several hunts of a turn.
 
     Raises:
         NotDueError: With ``once``: another run has it, or has hunted it since the ledger answered.
         DomainError: No hunt or evidence model is at hand; nothing is recorded then.
     """
-    sight, gaps = prepare(kit, hypothesis, window)
+    sight, gaps = prepare(kit, hypothesis, window, probes)
     return begin(kit, hypothesis, window, answer.answer.value, once=once), sight, gaps
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from huntonce.models.arrivals import Arrivals
 from huntonce.models.errors import ConnectorError, TransientError, UnsupportedError
-from huntonce.models.evidence import Atom, EvidenceModel
+from huntonce.models.evidence import Atom, EvidenceModel, Hosts
 from huntonce.models.ports import Siem
 from huntonce.models.power import hours_between, power
-from huntonce.models.profile import Profile
+from huntonce.models.profile import Asset, Profile
 from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, LAG_SCHEMA, SigmaSearch
 from huntonce.models.seeing import needs_match, probe, wants
 from huntonce.models.visibility import MAX_LAG, HostProbe, Power
@@ -101,10 +101,14 @@ def look_for_all(
     Raises:
         TransientError, ConnectorError: As for ``look``.
     """
-    estate = estate_of(siem, profile, window)
+    estates = {
+        hosts: estate_of(siem, profile, window, hosts)
+        for hosts in dict.fromkeys(model.hosts for model in models)
+    }
     asked = [(batch, _ask(siem, batch, window, now)) for batch in _batches(models)]
     sights: dict[str, Sight] = {}
     for model, arrivals in ((model, arrivals) for batch, arrivals in asked for model in batch):
+        estate = estates[model.hosts]
         refused = {**arrivals.refused, **arrivals.unsupported}
         probes = probe(model, estate.hosts, arrivals, max_lag=max_lag)
         sights[model.technique_id] = Sight(
@@ -134,15 +138,24 @@ def _batches(models: Iterable[EvidenceModel]) -> list[list[EvidenceModel]]:
     return [batch for batch, _ in batches]
 
 
-def population_of(siem: Siem, profile: Profile) -> tuple[str, ...]:
-    """Hosts in scope, short names, upper case, sorted."""
-    assets = {asset.name for asset in profile.assets if asset.platform == "windows"}
-    return tuple(sorted(assets or siem.hosts()))
+def population_of(siem: Siem, profile: Profile, hosts: Hosts = Hosts.ALL) -> tuple[str, ...]:
+    """Hosts in scope, short names, upper case, sorted; ``hosts`` says which behave so at all."""
+    return tuple(sorted(_meant(profile, hosts) or siem.hosts()))
 
 
-def estate_of(siem: Siem, profile: Profile, window: Window) -> Population:
+def _meant(profile: Profile, hosts: Hosts) -> dict[str, Asset]:
+    """The assets in scope by name; empty where there is no asset list.
+
+    Which hosts are domain controllers only the asset list's roles tell; where none is one there,
+    every host is in scope: too many rather than a blind one left out.
+    """
+    assets = [asset for asset in profile.assets if asset.platform == "windows"]
+    return {a.name: a for a in ([a for a in assets if hosts.include(a.role)] or assets)}
+
+
+def estate_of(siem: Siem, profile: Profile, window: Window, hosts: Hosts = Hosts.ALL) -> Population:
     """The population, with what the asset list and the telemetry do not agree on."""
-    assets = {a.name: a for a in profile.assets if a.platform == "windows"}
+    assets = _meant(profile, hosts)
     if not assets:
         return Population(hosts=tuple(sorted(siem.hosts())), listed=False)
     try:

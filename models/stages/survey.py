@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from huntonce.models.gap import Gap
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
+from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.hunt import gaps_of
 from huntonce.models.stages.kit import Kit
@@ -20,6 +21,8 @@ _SURVEYED = frozenset(
         HypothesisState.CONCLUDED,
     }
 )
+_PROBED = "windows"
+"""Scope of hypotheses whose traces are probed: the atoms and the population are of Windows."""
 _TO_BE_HUNTED = frozenset({HypothesisState.PROPOSED, HypothesisState.READY})
 
 
@@ -28,7 +31,7 @@ class Surveyed:
     """What a survey found.
 
     Attributes:
-        sights: Of every technique with an evidence model, by its id.
+        sights: Of every technique with a written evidence model or a hypothesis, by its id.
         gaps: That hypotheses wait on or are weakened by, as stored.
         blocked: Ids of hypotheses that could not be looked at, and were put aside until they can.
     """
@@ -40,23 +43,31 @@ class Surveyed:
 
 
 def survey(kit: Kit, window: Window | None = None) -> Surveyed:
-    """Probe every technique that has an evidence model, and surface gaps for the hypotheses.
+    """Probe all that is written down of evidence, and surface gaps for the hypotheses.
 
-    A hypothesis to be hunted of which no host shows all that it needs is blocked now: a hunt would
-    only find that out. One without an evidence model is left alone.
+    Of techniques whose evidence is derived only those are probed that a hypothesis is about. A
+    hypothesis to be hunted of which no host shows all that it needs is blocked now: a hunt would
+    only find that out. One without an evidence model, or about other systems, is left alone.
 
     Raises:
         DomainError: The SIEM holds nothing.
         TransientError: It did not answer.
     """
     span = window or default_window(kit)
-    models = [kit.library.evidence[key] for key in sorted(kit.library.evidence)]
-    sights = look_for_all(
-        kit.siem, models, span, kit.profile, max_lag=kit.policy.max_lag, now=kit.clock()
-    )
-    by_technique = {sight.model.technique_id: sight for sight in sights}
     with kit.open_unit() as unit:
-        waiting = [h for h in unit.hypotheses.list() if h.state in _SURVEYED]
+        waiting = [h for h in unit.hypotheses.list() if h.state in _SURVEYED and h.scope == _PROBED]
+    asked = models_for(kit, dict.fromkeys(h.technique_id for h in waiting))
+    models = {**kit.library.evidence, **{m.technique_id: m for m in asked.values()}}
+    sights = look_for_all(
+        kit.siem,
+        [models[key] for key in sorted(models)],
+        span,
+        kit.profile,
+        max_lag=kit.policy.max_lag,
+        now=kit.clock(),
+    )
+    measured = {sight.model.technique_id: sight for sight in sights}
+    by_technique = {each: measured[model.technique_id] for each, model in asked.items()}
     found = _gaps(kit, waiting, by_technique)
     gaps: dict[str, Gap] = {}
     blocked: list[str] = []

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import OPEN, Gap, GapKind, GapState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.ledger import hunted_windows
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.gapkeeping import send_ticket
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import reopen_ticket
-from huntonce.models.stages.probe import Sight, look
+from huntonce.models.stages.proof import Answers, Probes
 from huntonce.models.visibility import HostProbe, ProbeResult
 from huntonce.models.windows import HOUR, Window, subtract
 
@@ -23,7 +23,6 @@ RECENT = timedelta(days=7)
 
 _WATCHED = OPEN | {GapState.CLOSED, GapState.RISK_ACCEPTED}
 _OUTCOMES = ("passed", "closed", "failed", "waiting", "regressed", "lives_on")
-_SILENT = {ProbeResult.MISSING, ProbeResult.UNAVAILABLE, ProbeResult.UNSUPPORTED}
 _UNKNOWN = {ProbeResult.UNAVAILABLE, ProbeResult.UNSUPPORTED}
 _BACK_IN_TIME = {GapKind.PERMISSION, GapKind.PARSE, GapKind.LAG, GapKind.RETENTION}
 """Kinds whose mending shows the past too: the events were there all the time."""
@@ -75,7 +74,7 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
         )
     span = window or recent(extent)
     probes = Probes(kit)
-    answers = {gap.id: probes.of(gap, _span_of(gap, span)) for gap in gaps}
+    answers = probes.all_of((gap, _span_of(gap, span)) for gap in gaps)
     seen = {gap.id: _seen_now(kit, probes, gap, span) for gap in gaps}
     groups: dict[str, list[Gap]] = {name: [] for name in _OUTCOMES}
     requeued: dict[str, None] = {}
@@ -129,49 +128,6 @@ def _span_of(gap: Gap, span: Window) -> Window:
         return span
     start = max(span.start, datetime.fromisoformat(gap.measured_to))
     return Window(start, span.end) if start < span.end else span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What was measured for one gap.
-
-    Attributes:
-        by_host: Host to the answer for the gap's atom; empty where no model knows the atom.
-        alive: Hosts that sent anything that the atom's model asks for.
-    """
-
-    by_host: Mapping[str, HostProbe]
-    alive: frozenset[str]
-
-
-class Probes:
-    """Probes by window and technique, each measured once."""
-
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._sights: dict[tuple[Window, str], Sight] = {}
-
-    def sight(self, model: EvidenceModel, window: Window) -> Sight:
-        """What can be seen of a technique."""
-        key = (window, model.technique_id)
-        if key not in self._sights:
-            kit = self._kit
-            self._sights[key] = look(
-                kit.siem, model, window, kit.profile, max_lag=kit.policy.max_lag, now=kit.clock()
-            )
-        return self._sights[key]
-
-    def of(self, gap: Gap, window: Window) -> Answers:
-        """What the first model that knows the gap's atom shows of it."""
-        for model in self._kit.library.evidence.values():
-            if all(atom.id != gap.atom_id for atom in model.atoms):
-                continue
-            probes = self.sight(model, window).probes
-            return Answers(
-                by_host={p.host: p for p in probes if p.atom_id == gap.atom_id},
-                alive=frozenset(p.host for p in probes if p.result not in _SILENT),
-            )
-        return Answers(by_host={}, alive=frozenset())
 
 
 def _newer(gap: Gap, window: Window) -> bool:
@@ -301,7 +257,7 @@ def _seen_now(kit: Kit, probes: Probes, gap: Gap, window: Window) -> dict[str, f
         return {}
     with kit.open_unit() as unit:
         waiting = [h for key in gap.unlocks if (h := unit.hypotheses.by_key(key)) is not None]
-    models = kit.library.evidence
+    models = models_for(kit, dict.fromkeys(h.technique_id for h in waiting if _waited(h)))
     return {
         h.technique_id: probes.sight(models[h.technique_id], window).power.value
         for h in waiting

@@ -62,9 +62,10 @@ def test_every_object_that_left_is_strictly_valid_and_names_no_host(
 
 
 def test_the_second_turn_hunts_nothing_twice(numbers: dict[str, Any]) -> None:
+    told = [line for s in numbers["stages"] for line in s["lines"]]
     answers = [s["ledger"] for s in numbers["stages"] if s["stage"] == "Hunt once"]
 
-    assert numbers["hunts"] == 1
+    assert sum(line.startswith("T1053.005 needs") for line in told) == 1
     assert answers == ["covered"]
 
 

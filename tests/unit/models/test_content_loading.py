@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from huntonce.models.content import MAX_BYTES, check_hunt, load_library
+from huntonce.models.content import check_hunt, load_library
+from huntonce.models.content_files import MAX_BYTES
 from huntonce.models.errors import DomainError
 from huntonce.models.setaside import InputKind, SetAside
 
@@ -112,12 +113,13 @@ def test_what_is_shipped_is_sound() -> None:
 
     assert library.set_aside == ()
     for hunt in library.hunts:
-        assert all(technique in library.evidence for technique in hunt.techniques)
+        assert hunt.evidence in library.evidence
         assert all(template.needs for template in hunt.detections)
 
 
 def test_the_fields_that_shipped_analytics_read_are_projected_by_the_searches() -> None:
-    (hunt,) = load_library().hunts
+    hunt = load_library().hunt("scheduled-task-persistence")
+    assert hunt is not None
     registered = next(search for search in hunt.searches if search.name == "registered")
 
     assert {"TaskName", "TaskCommand", "TaskArguments", "SubjectUserSid"} <= set(registered.fields)
@@ -141,7 +143,36 @@ def test_a_later_hunt_of_the_same_name_wins(tmp_path: Path) -> None:
 
     library = load_library([tmp_path])
 
-    assert [hunt.version for hunt in library.hunts] == ["mine"]
+    versions = [hunt.version for hunt in library.hunts if hunt.name == mine["name"]]
+    assert versions == ["mine"]
+
+
+def test_a_hunt_of_ones_own_comes_before_ours_for_its_technique(tmp_path: Path) -> None:
+    write(tmp_path, "hunts", "mine.yml", {**a_hunt(), "name": "zzz-mine"})
+
+    found = load_library([tmp_path]).hunt_for("T1543.003")
+
+    assert found is not None
+    assert found.name == "zzz-mine"
+
+
+def test_allow_lists_and_baselines_are_data_of_a_folder(tmp_path: Path) -> None:
+    entry = {"name": "our-service", "hunts": ["windows-services"], "when": {"service": "^Ours$"},
+             "owner": "IT", "reason": "it is ours", "expires": "2027-01-01"}  # fmt: skip
+    span = {"name": "quiet-march", "start": "2026-03-01", "end": "2026-03-15", "owner": "IT",
+            "reason": "looked through by hand"}  # fmt: skip
+    write(tmp_path, "allow", "ours.yml", {"allow": [entry], "baselines": [span]})
+    write(tmp_path, "allow", "worse.yml", {"baselines": [{**span, "end": "2026-02-01"}]})
+
+    library = load_library([tmp_path])
+
+    hunt, other = library.hunt("windows-services"), library.hunt("dcsync")
+    assert hunt is not None
+    assert other is not None
+    assert [one.name for one in hunt.allow] == ["our-service"]
+    assert other.allow == ()
+    assert library.baselines["quiet-march"].owner == "IT"
+    assert [item.place for item in library.set_aside] == ["baselines/quiet-march"]
 
 
 def test_bad_yaml_is_told_with_its_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huntonce.models.analytics.questions import Setting
+from huntonce.models.analytics.asking import Setting
 from huntonce.models.analytics.records import Record
 from huntonce.models.errors import DomainError
 from huntonce.models.finding import Disposition, Finding

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.models.analytics.accounts import is_person, same_account
-from huntonce.models.analytics.questions import ANALYTICS, Setting, ask, check, normal
+from huntonce.models.analytics.asking import Setting, normal
+from huntonce.models.analytics.questions import ANALYTICS, ask, check
 from huntonce.models.analytics.records import Record
 from huntonce.models.errors import DomainError
 from huntonce.models.profile import ChangeWindow, Profile
@@ -319,7 +320,14 @@ def test_wrong_options_are_found_before_a_hunt_runs(kind: str, options: dict[str
 
 @pytest.mark.parametrize("kind", sorted(ANALYTICS))
 def test_every_analytic_takes_no_records_and_records_without_facts(kind: str) -> None:
-    options = {"fact": "x", "left": "author", "right": "registered_by", "all": {"x": "y"}}
+    options: dict[str, Any] = {
+        "fact": "x",
+        "left": "author",
+        "right": "registered_by",
+        "all": {"x": "y"},
+    }
+    if kind == "sequence":
+        options = {"steps": [{"all": {"x": "y"}}, {"all": {"x": "z"}}]}
     bare = Record(entity="t", host="PC1", time=T0, facts={}, refs=[])
 
     assert fires(kind, [], **options) == []

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huntonce.models.analytics import tasks
+from huntonce.models.analytics import context, tasks
 from huntonce.models.analytics.records import Record
+from huntonce.models.analytics.tasktraces import task_of_trace
 from tests.support.builders import T0, after, row, table
 
 NAME = "\\Updater"
@@ -141,8 +142,60 @@ def test_file_and_registry_traces_join_their_task(trace: dict[str, Any]) -> None
 def test_a_trace_in_a_subfolder_keeps_the_whole_name() -> None:
     path = "C:\\Windows\\System32\\Tasks\\Microsoft\\Windows\\X"
 
-    assert tasks.task_of_trace(row(11, TargetFilename=path)) == "Microsoft\\Windows\\X"
-    assert tasks.task_of_trace(row(11, TargetFilename="C:\\Temp\\x")) == ""
+    assert task_of_trace(row(11, TargetFilename=path)) == "Microsoft\\Windows\\X"
+    assert task_of_trace(row(11, TargetFilename="C:\\Temp\\x")) == ""
+
+
+# ---------------------------------------------------------------- hidden tasks
+
+
+TREE = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Schedule\\TaskCache\\Tree"
+
+
+def value(leaf: str, kind: str, *, task: str = "Updater", **changes: Any) -> dict[str, Any]:
+    """Sysmon 12 or 13 on a value below a task's key, an hour after the registration."""
+    path = f"{TREE}\\{task}\\{leaf}"
+    number = 13 if kind == "SetValue" else 12
+    image = "C:\\Users\\ann\\tool.exe"
+    return row(number, after(hours=1), TargetObject=path, EventType=kind, Image=image, **changes)
+
+
+@pytest.mark.parametrize(
+    ("trace", "how"),
+    [
+        (value("SD", "DeleteValue"), "tool.exe deleted its security descriptor"),
+        (value("sd", "DeleteValue"), "tool.exe deleted its security descriptor"),
+        (value("Index", "SetValue", Details="DWORD (0x00000000)"), "tool.exe set its index to 0"),
+    ],
+)
+def test_a_task_that_is_taken_out_of_sight_says_how(trace: dict[str, Any], how: str) -> None:
+    (record,) = build(registered=[created()], traces=[trace])
+
+    assert record.facts["concealed"] == how
+    assert roles(record) == ["registration", "trace"]
+
+
+def test_hiding_a_task_whose_registration_nobody_saw_is_a_record_itself() -> None:
+    (record,) = build(traces=[value("SD", "DeleteValue", task="Microsoft\\Windows\\X")])
+
+    assert record.entity == "Microsoft\\Windows\\X"
+    assert record.facts["event"] == "concealed"
+    assert record.facts["shown_by"] == "Sysmon"
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        value("SD", "SetValue", Details="Binary Data"),
+        value("SD", "DeleteKey"),
+        value("Id", "DeleteValue"),
+        value("Index", "SetValue", Details="DWORD (0x00000003)"),
+    ],
+)
+def test_what_the_task_service_does_itself_hides_nothing(trace: dict[str, Any]) -> None:
+    (record,) = build(registered=[created()], traces=[{**trace, "time": after(seconds=1)}])
+
+    assert "concealed" not in record.facts
 
 
 # ---------------------------------------------------------------- tools
@@ -264,7 +317,7 @@ def logon(**changes: Any) -> pa.Table:
 def test_a_network_logon_says_where_the_registration_came_from() -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(), {"10.0.0.9": "ADMIN1"})
+    context.join_logons([record], logon(), {"10.0.0.9": "ADMIN1"})
 
     assert record.facts["remote_from"] == "ADMIN1"
     assert record.facts["remote_address"] == "10.0.0.9"
@@ -274,7 +327,7 @@ def test_a_network_logon_says_where_the_registration_came_from() -> None:
 def test_without_the_asset_list_the_logons_workstation_is_taken() -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(), {})
+    context.join_logons([record], logon(), {})
 
     assert record.facts["remote_from"] == "PC9"
 
@@ -292,7 +345,7 @@ def test_without_the_asset_list_the_logons_workstation_is_taken() -> None:
 def test_other_logons_make_nothing_remote(changes: dict[str, str]) -> None:
     (record,) = build(registered=[created()])
 
-    tasks.join_logons([record], logon(**changes), {})
+    context.join_logons([record], logon(**changes), {})
 
     assert "remote_from" not in record.facts
 
@@ -304,11 +357,11 @@ def test_logons_are_asked_for_only_by_ids_that_are_ids() -> None:
         ]
     )
 
-    search = tasks.logon_search(records)
+    search = context.logon_search(records)
 
     assert search is not None
     assert search.detection["selection"] == {"EventID": 4624, "TargetLogonId": ["0xabc"]}
-    assert tasks.logon_search(build(registered=[created(SubjectLogonId="0x3e7")])) is None
+    assert context.logon_search(build(registered=[created(SubjectLogonId="0x3e7")])) is None
 
 
 def runs(*moments: timedelta) -> pa.Table:

@@ -142,13 +142,13 @@ def derive(made: Bench, *bodies: bytes) -> tuple[Hypothesis, ...]:
 def test_a_claim_becomes_a_hypothesis_that_is_ready_where_a_hunt_is_at_hand(made: Bench) -> None:
     found = {
         h.technique_id: h.state
-        for h in derive(made, *report(), *report("T1059.001", 4)[1:])
+        for h in derive(made, *report(), *report("T1113", 4)[1:])
         if h.scope == "windows"
     }
 
     assert found == {
         "T1053.005": HypothesisState.READY,
-        "T1059.001": HypothesisState.PROPOSED,
+        "T1113": HypothesisState.PROPOSED,
     }
 
 

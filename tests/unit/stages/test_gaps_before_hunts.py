@@ -1,7 +1,7 @@
 """Gaps found before a hunt, shared by hypotheses, decided by people, and what waited for them."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from huntonce.models.gap import OPEN, TRANSITIONS, Gap, GapKind, GapState
 from huntonce.models.hypothesis import HypothesisState, Verdict
 from huntonce.models.profile import Asset, Profile
 from huntonce.models.query import SiemCapabilities
+from huntonce.models.requirements.book import EvidenceBook
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.gapwork import accept, accept_risk, remediate
@@ -25,7 +26,18 @@ from huntonce.models.stages.operate import carry_out, default_window, find_targe
 from huntonce.models.stages.survey import survey
 from huntonce.models.stages.watch import verify_gaps
 from tests.support.builders import T0, after, hypothesis, window
-from tests.support.kits import HOSTS, HOURS, Bench, bench, intrusion, library, quiet_day, with_kit
+from tests.support.kits import (
+    HOSTS,
+    HOURS,
+    Bench,
+    Event,
+    bench,
+    intrusion,
+    library,
+    quiet_day,
+    updated,
+    with_kit,
+)
 
 AUDIT = "security/other-object-access"
 TWIN = "T1053.002"
@@ -320,3 +332,52 @@ def test_whatever_happens_only_consecutive_passes_close_a_gap(
         )
         if newly:
             passes = 0
+
+
+# ---------------------------------------------------------------- evidence that nobody wrote down
+
+DERIVED = "T1006"
+START = "security/4688"
+"""The one kind of trace that ATT&CK names for it and that its model needs."""
+
+
+def derived(made: Bench, **changes: str) -> Bench:
+    """A hypothesis about a technique whose evidence is derived; none is written down at all."""
+    book = EvidenceBook({}, made.kit.catalogue)
+    kit = replace(made.kit, library=Library(hunts=(), evidence=book, set_aside=()))
+    with made.unit() as unit:
+        unit.hypotheses.add(
+            hypothesis(technique_id=DERIVED, **changes), actor="test", why="claimed"
+        )
+        unit.commit()
+    return replace(made, kit=kit)
+
+
+def audited(start: datetime) -> list[Event]:
+    """Telemetry without a single started process."""
+    hours = (start + timedelta(hours=h) for h in range(HOURS))
+    return [updated(host, moment) for moment in hours for host in HOSTS]
+
+
+def test_a_gap_of_derived_evidence_is_found_by_a_survey_and_closed_by_proof(tmp_path: Path) -> None:
+    made = derived(bench(tmp_path, audited(T0)))
+
+    assert survey(made.kit).blocked == ("H-1",)
+    found = next(gap for gap in gaps(made).values() if gap.atom_id == START)
+    assert found.hosts == HOSTS
+    for number in (1, 2):
+        made.siem.add(quiet_day(start=after(hours=HOURS * number)))
+        made.clock.pass_by(hours=HOURS)
+        verified = verify_gaps(made.kit)
+
+    assert [gap.id for gap in verified.closed] == [found.id]
+    assert verified.requeued == ("H-1",)
+
+
+def test_a_hypothesis_about_other_systems_is_not_surveyed_with_traces_of_windows(
+    tmp_path: Path,
+) -> None:
+    made = derived(bench(tmp_path, audited(T0)), scope="linux")
+
+    assert survey(made.kit).blocked == ()
+    assert gaps(made) == {}
