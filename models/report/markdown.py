@@ -21,7 +21,7 @@ def escape(value: object, limit: int = MAX_CELL) -> str:
     text = _CONTROL.sub("?", str(value).replace("\n", " ").replace("\t", " "))
     if len(text) > limit:
         text = f"{text[: limit - 1]}…"
-    return _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def code(text: str) -> str:
