@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint unit bench setup lock clean
+.PHONY: demo test lint unit bench scale setup lock clean
 
 demo: setup
 	@$(BIN)/huntonce demo
@@ -23,6 +23,11 @@ unit: setup
 # The benchmarks of docs/performance.md; "python -m tests.benchmarks --help" lists them.
 bench: setup
 	@$(BIN)/python -m tests.benchmarks
+
+# Hunts a minute with 1, 2 and 3 workers on PostgreSQL; SCALE=20 for fewer hunts.
+SCALE ?= 200
+scale: setup
+	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 
 setup: $(READY)
 

@@ -158,7 +158,7 @@ def decide_proposal(
     taken on trust.
 
     Args:
-        proposal: Id of the proposal, for example P-1 (huntonce proposals lists them).
+        proposal: Id of the proposal, for example P-1 (the page "proposals" lists them).
         decision: What you decide.
         decided_by: Your name.
         code: Where approvers are set up, your code for this decision, made with: huntonce decide

@@ -38,8 +38,15 @@ def serve(
     refuse_open_doors(host)
     server = PrefectServer(home, host=host, port=port, ui=True)
     stop = threading.Event()
+    started = False
+
+    def end(*_: object) -> None:
+        stop.set()
+        if not started:  # nothing looks at the event yet, and starting may take minutes
+            raise KeyboardInterrupt
+
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: stop.set())
+        signal.signal(signum, end)
     worker: subprocess.Popen[bytes] | None = None
     address: Path | None = None
     server.start()
@@ -53,6 +60,7 @@ def serve(
         register(environment, home, siems)
         address = leave_address(home, server.api_url)
         worker = _start_worker(environment, home, runs)
+        started = True
         ready(server.ui_url)
         _wait(stop, server, worker)
     finally:

@@ -21,7 +21,7 @@ def escape(value: object, limit: int = MAX_CELL) -> str:
     text = _CONTROL.sub("?", str(value).replace("\n", " ").replace("\t", " "))
     if len(text) > limit:
         text = f"{text[: limit - 1]}…"
-    return _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def code(text: str) -> str:
@@ -52,7 +52,8 @@ def steps_page(title: str, steps: Iterable[tuple[str, Sequence[str]]]) -> str:
     return "\n\n".join(parts)
 
 
-WAITING_COLUMNS = ("proposal", "change", "of", "to", "what it does", "approved by", "lapses")
+WAITING_COLUMNS = ("proposal", "change", "of", "to", "approved by", "lapses", "what it does")
+_MINUTE = "%Y-%m-%d %H:%M"
 DECIDE = (
     "Decide with the form of decide-proposal ([Deployments](/deployments)): the proposal's id, "
     "approve or reject, your name."
@@ -75,9 +76,9 @@ def _waiting(proposals: Sequence[Proposal]) -> str:
                 p.change,
                 p.subject,
                 p.target,
-                p.summary,
                 ", ".join(p.approvals) or "nobody yet",
-                f"{p.expires_at:%Y-%m-%d %H:%M} UTC",
+                f"{p.expires_at:{_MINUTE}} UTC",
+                p.summary,
             )
             for p in proposals
         ],
@@ -99,9 +100,10 @@ def hunt_page(
         f"# {escape(run.id)}: {escape(f'{hypothesis.technique_id} {hypothesis.technique_name}')}",
         escape(hypothesis.statement, 2000),
         f"**Verdict: {escape(verdict)}.** {escape(run.why, 2000)}",
-        f"{escape(f'{run.start} to {run.end}')}, on {escape(run.siem)}, {escape(run.ledger)}",
+        escape(f"{run.start:{_MINUTE}} to {run.end:{_MINUTE}} UTC, on {run.siem}")
+        + (f", {escape(run.ledger)}" if run.ledger else ""),
     ]
-    if run.power is not None:
+    if run.power is not None and run.power.words not in run.why:
         parts.append(f"**Power:** {escape(run.power.words, 2000)}")
     if proposals:
         parts += ["## Waiting for a person", DECIDE, _waiting(proposals)]

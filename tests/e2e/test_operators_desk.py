@@ -14,13 +14,14 @@ from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.models.lab.company import LabSpec, build_company
 from tests.e2e.conftest import Run
-from tests.support.serving import Served, ask, serving, wait_for
+from tests.support.serving import Served, ask, login_of, serving, wait_for
 from tests.support.shared import ROOT
 
 pytestmark = pytest.mark.e2e
 THEIRS = "2f0d2c63-6f1b-4a53-9a3e-3d1d7a6f0c01"
 OURS = "2f0d2c63-6f1b-4a53-9a3e-3d1d7a6f0c02"
 PASSWORD = "a password of the test"
+LOGIN = "amy:of-the-test"
 INTEL = ROOT / "content" / "intel" / "copper-heron.json"
 
 
@@ -52,8 +53,16 @@ def served(tmp_path_factory: pytest.TempPathFactory, taxii: TaxiiServer) -> Iter
         f'[publish.sector]\nurl = "{taxii.collection_url(OURS)}"\n'
         f'username = "us"\npassword = "{PASSWORD}"\nmax_tlp = "amber"\n'
     )
-    with serving(home) as served:
+    with serving(home, login=LOGIN) as served:
         yield served
+
+
+def test_nobody_gets_in_without_the_login(served: Served) -> None:
+    bare = served.api.replace(f"{LOGIN}@", "")
+
+    assert httpx.post(f"{bare}/deployments/filter", json={}).status_code == 401
+    assert httpx.post(f"{bare}/deployments/filter", json={}, auth=("amy", "no")).status_code == 401
+    assert len(deployments(served)) >= 10
 
 
 def test_every_parameter_is_described_in_its_form(served: Served) -> None:
@@ -101,9 +110,8 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
     (case,) = huntonce("cases", "--home", served.home)[1]["cases"]
     assert case["remote_id"]
 
-    closed = huntonce(
-        "cases", "close", case["id"], "--determination", "confirmed", "--home", served.home
-    )
+    words = ("close", case["id"], "--determination", "confirmed", "--home", served.home)
+    closed = huntonce("cases", *words, environment=login_of(LOGIN))
     assert closed[0] == 0, closed[2]
     sent = wait_for(lambda: ended(served, "publish-intel"), "the closed case's publication")
 
@@ -155,10 +163,10 @@ def test_a_cancelled_hunt_leaves_nothing_half_done(served: Served, huntonce: Run
 
 def test_registering_again_changes_nothing(served: Served, huntonce: Run) -> None:
     before = {d["name"]: d["id"] for d in deployments(served)}
+    bare = served.api.replace(f"{LOGIN}@", "")
+    environment = {"PREFECT_API_URL": bare, **login_of(LOGIN)}
 
-    code, _, errors = huntonce(
-        "register", "--home", served.home, environment={"PREFECT_API_URL": served.api}
-    )
+    code, _, errors = huntonce("register", "--home", served.home, environment=environment)
 
     assert code == 0, errors
     assert {d["name"]: d["id"] for d in deployments(served)} == before

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-READY, DONE = 240, 240
+READY, DONE = 420, 300
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -90,10 +90,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def login_of(login: str) -> dict[str, str]:
+    """What a server and its clients have in their environment for a login."""
+    names = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
+    return dict.fromkeys(names, login) if login else {}
+
+
 @contextmanager
-def serving(home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Serve a home until the block ends."""
-    served = Served(home, f"http://127.0.0.1:{free_port()}")
+def serving(
+    home: Path, environment: Mapping[str, str] | None = None, *, login: str = ""
+) -> Iterator[Served]:
+    """Serve a home until the block ends, behind a login (user:password) where one is given."""
+    served = Served(home, f"http://{login}{'@' * bool(login)}127.0.0.1:{free_port()}")
     port = served.url.rsplit(":", 1)[1]
     command = [sys.executable, "-m", "huntonce.cli", "serve", "--home", str(home)]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
@@ -102,7 +110,7 @@ def serving(home: Path, environment: Mapping[str, str] | None = None) -> Iterato
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**clean, **(environment or {})},
+        env={**clean, **login_of(login), **(environment or {})},
     ) as process:
 
         def answers() -> bool:
