@@ -65,6 +65,7 @@ app.command("show")(outcomes.show)
 app.command("proposals")(outcomes.proposals)
 app.command("decide")(outcomes.decide)
 app.command("report")(programme.report)
+app.command("metrics")(programme.metrics)
 app.command("loop")(serving.loop)
 app.command("serve")(serving.serve)
 
