@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from huntonce.models.case import Determination
 from huntonce.models.detection import guard_of
@@ -11,6 +11,8 @@ from huntonce.models.metrics.number import Number, Table, counted
 from huntonce.models.metrics.records import PROMOTED, Alerts, Period, Records, hours
 from huntonce.models.transition import Transition
 
+LATELY = timedelta(minutes=10)
+"""A period that ended so long ago at most ends now."""
 _NOT_RECORDED = Number(value=None)
 
 
@@ -87,7 +89,7 @@ def _retired(life: Sequence[Transition]) -> datetime | None:
 
 def _standing(records: Records, period: Period) -> Mapping[str, Number]:
     """What only the things as they stand say: nothing of the past."""
-    if period.end is not None and period.end < records.now:
+    if period.end is not None and period.end < records.now - LATELY:
         names = ("guarding", "unhealthy", "alerts_a_day_proven")
         past = {f"detections_{name}": _NOT_RECORDED for name in names[:2]}
         return {**past, "techniques_guarded": _NOT_RECORDED, names[2]: _NOT_RECORDED}

@@ -34,10 +34,11 @@ def in_short(programme: Programme) -> tuple[str, ...]:
     if not number("hunts"):
         return (NOTHING_KNOWN, *_gaps(programme))
     of_all = count(len(programme.hypotheses), "hypothesis")
-    lines = [f"{count(number('hunts'), 'hunt')} concluded, on {len(programme.judged)} of {of_all}."]
+    hunted = len({view.run.hypothesis_key for view in programme.hunts if view.run.verdict})
+    lines = [f"{count(number('hunts'), 'hunt')} concluded, on {hunted:,} of {of_all}."]
     if number("confirmed"):
         hosts = count(len(programme.evil_hosts), "host")
-        cases = [view.case.id for view in programme.cases]
+        cases = programme.measures.numbers["cases_opened"].rows[::-1]
         handed = f", handed to incident response as {some(cases)}" if cases else ""
         verb = "was" if number("confirmed") == 1 else "were"
         lines.append(
@@ -77,8 +78,9 @@ def _detections(programme: Programme) -> tuple[str, ...]:
     number = programme.whole
     if not number("detections_promoted"):
         return ()
-    standing = f"{number('detections_guarding'):,} standing guard now"
-    return (f"{count(number('detections_promoted'), 'detection')} promoted, {standing}.",)
+    known = programme.numbers["detections_guarding"] is not None
+    standing = f", {number('detections_guarding'):,} standing guard now" if known else ""
+    return (f"{count(number('detections_promoted'), 'detection')} promoted{standing}.",)
 
 
 def next_steps(programme: Programme) -> tuple[Step, ...]:

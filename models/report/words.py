@@ -76,7 +76,7 @@ def valued(value: float | None, unit: str) -> str:
         return "none yet"
     match unit:
         case "hours":
-            return duration(value)
+            return duration(value) if value else "0 h"
         case "share":
             return percent(value)
         case "rate":
