@@ -7,6 +7,7 @@ import typer
 from huntonce.cli.commands import (
     attack,
     demo,
+    explain,
     gaps,
     hunting,
     intel,
@@ -64,6 +65,7 @@ app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)
 app.command("proposals")(outcomes.proposals)
 app.command("decide")(outcomes.decide)
+app.command("explain")(explain.explain)
 app.command("report")(programme.report)
 app.command("metrics")(programme.metrics)
 app.command("loop")(serving.loop)
