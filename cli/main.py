@@ -14,6 +14,7 @@ from huntonce.cli.commands import (
     ioc,
     lake,
     outcomes,
+    pack,
     programme,
     serving,
     sweep,
@@ -66,6 +67,7 @@ app.command("show")(outcomes.show)
 app.command("proposals")(outcomes.proposals)
 app.command("decide")(outcomes.decide)
 app.command("explain")(explain.explain)
+app.command("pack")(pack.pack)
 app.command("report")(programme.report)
 app.command("metrics")(programme.metrics)
 app.command("loop")(serving.loop)
