@@ -14,6 +14,7 @@ from huntonce.models.metrics.measure import Measures, measure
 from huntonce.models.metrics.records import EVER, Period
 from huntonce.models.report.definitions import DEFINITIONS
 from huntonce.models.report.flatfile import csv_text
+from huntonce.models.report.navigator import layers
 from huntonce.models.report.programme import Programme, programme, records_of
 
 DEMO_NOTE = (
@@ -24,7 +25,7 @@ DEMO_NOTE = (
 
 
 def write_report(home: Home, out: Path | None = None, period: Period = EVER) -> tuple[Path, ...]:
-    """Write ``index.html``, ``metrics.json`` and ``metrics.csv`` into a folder; their paths.
+    """Write the page, its numbers (JSON, CSV) and Navigator layers into a folder; their paths.
 
     The folder is ``<home>/report`` where None is named; the page has the numbers and the hunts of
     the period.
@@ -40,6 +41,15 @@ def write_report(home: Home, out: Path | None = None, period: Period = EVER) -> 
         "index.html": render_html(shown, template=template, css=css),
         "metrics.json": json.dumps(metrics_document(shown), indent=2) + "\n",
         "metrics.csv": csv_text(shown.measures, shown.previous),
+        **{
+            f"navigator-{name}.json": json.dumps(layer, indent=2) + "\n"
+            for name, layer in layers(
+                shown.hypotheses,
+                organisation=shown.organisation,
+                today=shown.at.date(),
+                attack=home.catalogue.version,
+            ).items()
+        },
     }
     return write_files(out or home.path / "report", contents)
 

@@ -49,7 +49,7 @@ def report(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the programme's HTML report, metrics.json and metrics.csv."""
+    """Write the programme's HTML report, its numbers (JSON, CSV) and Navigator layers."""
     from huntonce.flows.reporting import write_report
 
     with session(home, as_json=as_json) as (opened, output):

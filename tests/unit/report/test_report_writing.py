@@ -17,6 +17,7 @@ from huntonce.models.metrics.records import Period
 from huntonce.models.report.definitions import DEFINITIONS
 from tests.unit.report.report_examples import NOW, WHO, Turning, fill, hypothesis
 
+LAYERS = ("intel", "hunts", "detections")
 FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", " =1", "\t=1")
 
 
@@ -29,10 +30,15 @@ def home(tmp_path: Path) -> Home:
 
 def test_the_page_and_its_numbers_are_written_together(home: Home) -> None:
     fill(home.store, Turning())
-    page, numbers, flat = write_report(home)
+    page, numbers, flat, *layers = write_report(home)
     home.close()
 
-    assert [p.name for p in (page, numbers, flat)] == ["index.html", "metrics.json", "metrics.csv"]
+    assert [p.name for p in (page, numbers, flat)] == [
+        "index.html",
+        "metrics.json",
+        "metrics.csv",
+    ]
+    assert [p.name for p in layers] == [f"navigator-{n}.json" for n in LAYERS]
     assert page.read_text().startswith("<!DOCTYPE html>")
     document = json.loads(numbers.read_text())
     assert document["at"] == NOW.isoformat()
@@ -60,6 +66,7 @@ def test_a_second_report_replaces_the_first_and_leaves_nothing_beside_it(home: H
         "index.html",
         "metrics.csv",
         "metrics.json",
+        *sorted(f"navigator-{name}.json" for name in LAYERS),
     ]
 
 
@@ -82,7 +89,7 @@ def test_a_row_changed_behind_our_back_is_on_the_page(home: Home) -> None:
     database.close()
 
     changed = Home(path=home.path, clock=home.clock)
-    page, numbers, _ = write_report(changed)
+    page, numbers, *_ = write_report(changed)
     changed.close()
 
     assert "The transition log is broken at row 3" in page.read_text()
@@ -121,3 +128,32 @@ def test_the_numbers_of_a_period_stand_beside_those_before_it(tmp_path: Path) ->
     assert document["counted_from"]["gaps_surfaced"] == ["GAP-1", "GAP-2"]
     assert document["metrics"]["gaps_closed"] == 0
     assert document["period"]["start"] == start.isoformat()
+
+
+def test_navigator_layers_are_those_of_format_4_5(home: Home) -> None:
+    fill(home.store, Turning())
+    files = {p.stem.partition("-")[2]: p for p in write_report(home) if p.suffix == ".json"}
+    layers = {name: json.loads(files[name].read_text()) for name in LAYERS}
+    home.close()
+
+    for layer in layers.values():
+        assert layer["versions"] == {"attack": "18", "navigator": "5.3.2", "layer": "4.5"}
+        assert layer["domain"] == "enterprise-attack"
+        assert len(layer["gradient"]["colors"]) >= 2
+        for item in layer["techniques"]:
+            assert item["techniqueID"].startswith("T")
+            assert "tactic" not in item
+    scores = {
+        name: {t["techniqueID"]: t["score"] for t in layer["techniques"]}
+        for name, layer in layers.items()
+    }
+    assert scores["intel"]["T1021.002"] == 1
+    assert scores["hunts"] == {
+        "T1053.005": 95,
+        "T1003.001": 90,
+        "T1105": 40,
+        "T1070.001": 0,
+    }
+    assert scores["detections"] == {"T1053.005": 1}
+    colours = {t["techniqueID"]: t["color"] for t in layers["hunts"]["techniques"]}
+    assert len(set(colours.values())) == 4
