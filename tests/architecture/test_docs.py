@@ -79,7 +79,9 @@ def undocumented(page: str) -> list[str]:
             found.append(cells[0])
         if command:
             options = [option for option in cells[2].split("<br>") if option]
-            found += [f"{cells[0]} {o}" for o in options if not o.rpartition("`")[2].strip()]
+            found += [
+                f"{cells[0]} {o.strip()}" for o in options if not o.rpartition("`")[2].strip()
+            ]
     return found
 
 
