@@ -12,12 +12,14 @@ from huntonce.cli.commands import (
     desks,
     detections,
     evidence,
+    explain,
     gaps,
     hunting,
     intel,
     ioc,
     lake,
     outcomes,
+    pack,
     programme,
     serving,
     sweep,
@@ -73,7 +75,10 @@ app.add_typer(desks.app, name="desks")
 app.command("show")(outcomes.show)
 app.command("proposals")(approvals.proposals)
 app.command("decide")(approvals.decide)
+app.command("explain")(explain.explain)
+app.command("pack")(pack.pack)
 app.command("report")(programme.report)
+app.command("metrics")(programme.metrics)
 app.command("loop")(serving.loop)
 app.command("serve")(serving.serve)
 app.command("register")(serving.register)

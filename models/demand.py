@@ -58,6 +58,7 @@ class Needs:
         self._dark: dict[str, dict[str, float]] = defaultdict(dict)
         self._rest: dict[str, float] = {}
         self._lit: dict[tuple[int, str, str], float] = {}
+        self._groups: dict[int, list[tuple[str, str]]] = defaultdict(list)
         for number, several in enumerate(waits):
             for wait in several:
                 if wait.hypothesis not in weights:
@@ -67,6 +68,7 @@ class Needs:
                 rest = self._rest.get(wait.hypothesis, 1.0)
                 self._rest[wait.hypothesis] = min(wait.rest, rest)
                 self._lit[number, wait.hypothesis, wait.group] = wait.lit
+                self._groups[number].append((wait.hypothesis, wait.group))
 
     def seen(self, key: str, mended: Iterable[int]) -> float:
         """Share of the hosts on which a hypothesis could be looked at with gaps mended."""
@@ -89,13 +91,41 @@ class Needs:
             near += weight * lit / len(groups)
         return round(over, _DIGITS), round(near, _DIGITS)
 
+    def gain(self, number: int, lit: Mapping[tuple[str, str], float]) -> Value:
+        """What one more gap adds to ``value``, where ``lit`` has the best of those mended so far.
+
+        Only the hypotheses that the gap touches are looked at.
+        """
+        over = near = 0.0
+        for key in self.touched(number):
+            groups, weight = self._dark[key], self._weights[key]
+            before = {g: min(dark, lit.get((key, g), 0.0)) for g, dark in groups.items()}
+            after = {
+                g: max(before[g], min(dark, self._lit.get((number, key, g), 0.0)))
+                for g, dark in groups.items()
+            }
+            near += weight * (sum(after.values()) - sum(before.values())) / len(groups)
+            if self._over(key, before) < self._floor <= self._over(key, after):
+                over += weight
+        return round(over, _DIGITS), round(near, _DIGITS)
+
+    def _over(self, key: str, lit: Mapping[str, float]) -> float:
+        groups = (1 - dark + lit[group] for group, dark in self._dark[key].items())
+        return min(self._rest.get(key, 1.0), *groups, 1.0)
+
+    def light(self, number: int, lit: dict[tuple[str, str], float]) -> None:
+        """Take a gap as mended."""
+        for key, group in self._groups.get(number, ()):
+            best = max(lit.get((key, group), 0.0), self._lit[number, key, group])
+            lit[key, group] = best
+
     def unlocked(self, key: str, mended: Iterable[int]) -> bool:
         """Whether gaps bring a hypothesis over the floor that is under it without them."""
         return self.seen(key, ()) < self._floor <= self.seen(key, mended)
 
     def touched(self, number: int) -> tuple[str, ...]:
         """Keys of the hypotheses that a gap has something for."""
-        return tuple(sorted({key for n, key, _ in self._lit if n == number}))
+        return tuple(sorted({key for key, _ in self._groups.get(number, ())}))
 
     def _best(self, key: str, group: str, mended: tuple[int, ...]) -> float:
         return max((self._lit.get((n, key, group), 0.0) for n in mended), default=0.0)
@@ -104,21 +134,21 @@ class Needs:
 def order(needs: Needs, count: int) -> tuple[int, ...]:
     """Positions of gaps, the one that adds most first; those that add nothing are left out."""
     chosen: list[int] = []
-    left = list(range(count))
-    while left:
-        before = needs.value(chosen)
-        gains = {
-            number: tuple(
-                round(after - was, _DIGITS)
-                for after, was in zip(needs.value([*chosen, number]), before, strict=True)
-            )
-            for number in left
-        }
-        best = max(left, key=lambda number: (gains[number], -number))
-        if not any(gain > 0 for gain in gains[best]):
+    lit: dict[tuple[str, str], float] = {}
+    concerned: dict[str, set[int]] = defaultdict(set)
+    for number in range(count):
+        for key in needs.touched(number):
+            concerned[key].add(number)
+    gains = {number: needs.gain(number, lit) for number in range(count)}
+    while gains:
+        best = max(gains, key=lambda number: (gains[number], -number))
+        if not any(gain > 0 for gain in gains.pop(best)):
             break
         chosen.append(best)
-        left.remove(best)
+        needs.light(best, lit)
+        # What other gaps would add changes only where they share a hypothesis with this one.
+        for number in set().union(*(concerned[key] for key in needs.touched(best))) & gains.keys():
+            gains[number] = needs.gain(number, lit)
     return tuple(chosen)
 
 

@@ -1,4 +1,6 @@
-"""Write docs/reference.md: every command, setting, flow and exit code, read from the code itself.
+"""Write docs/reference.md (commands, settings, flows), and the definitions in docs/metrics.md.
+
+All is read from the code itself.
 
 usage: python tools/reference.py [--check]     --check: fail where the page is not current
 """
@@ -16,8 +18,10 @@ from pydantic_core import PydanticUndefined
 
 from huntonce.cli.main import app
 from huntonce.flows.settings import Settings
+from huntonce.models.report.definitions import DEFINITIONS, TABLES, WHEN
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+METRICS = PAGE.with_name("metrics.md")
 HEAD = """# Reference
 
 Written by `python tools/reference.py` from the code; a test fails where it is not current.
@@ -116,7 +120,35 @@ def page() -> str:
     return "\n".join([HEAD, *commands(), *settings(), *deployments()]) + "\n"
 
 
+def numbers() -> Iterator[str]:
+    """Tables of what every number and every table of the programme means."""
+    parts = {"gaps": "Gaps", "detections": "Detections", "findings": "Findings", "loop": "The loop"}
+    for part, title in parts.items():
+        yield f"### {title}\n"
+        yield "| number | name | what is counted | when | from |"
+        yield "|---|---|---|---|---|"
+        for name, d in DEFINITIONS.items():
+            if d.outcome == part:
+                unit = {"count": "", "sum": ""}.get(d.unit, f" ({d.unit})")
+                cells = (d.label + unit, d.means, WHEN[d.when], d.counted_from)
+                yield f"| `{name}` | {' | '.join(cells)} |"
+        yield ""
+    yield "### Tables\n"
+    yield "| table | what it shows |"
+    yield "|---|---|"
+    yield from (f"| `{name}` | {means} |" for name, means in TABLES.items())
+
+
+def metrics_page(text: str) -> str:
+    """The page on numbers with its definitions as they are in the code."""
+    head, _, rest = text.partition("<!-- definitions -->\n")
+    tail = rest.partition("<!-- end -->")[2]
+    return "\n".join([f"{head}<!-- definitions -->", *numbers(), f"<!-- end -->{tail}"])
+
+
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        sys.exit(0 if PAGE.read_text() == page() else "docs/reference.md is not current")
-    PAGE.write_text(page())
+    current = {PAGE: page(), METRICS: metrics_page(METRICS.read_text())}
+    for path, text in current.items():
+        if "--check" in sys.argv and path.read_text() != text:
+            sys.exit(f"{path.name} is not current")
+        path.write_text(text)

@@ -1,5 +1,6 @@
 """``huntonce loop`` and ``huntonce serve``: the flows, for one turn or for good."""
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -45,18 +46,32 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the Prefect UI and API.")] = 4200,
     runs: Annotated[int, typer.Option(min=1, help="Flow runs that are carried at a time.")] = 4,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            help="Port of the numbers for Prometheus (loopback); 0: any free one, -1: none."
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Prefect server, worker and deployments on this machine, until stopped."""
+    """Prefect server, worker, deployments and numbers on this machine, until stopped."""
+    from huntonce.flows.numbers import serving_numbers
     from huntonce.flows.serving import serve as serve_flows
 
-    with session(home, as_json=as_json, writes=True) as (opened, output):
+    with session(home, as_json=as_json, writes=True) as (opened, output), ExitStack() as stack:
+        numbers = ""
+        if metrics_port >= 0:
+            numbers = stack.enter_context(
+                serving_numbers(opened.path, host="127.0.0.1", port=metrics_port)
+            )
 
         def ready(url: str) -> None:
-            output.answer(
-                {"url": url},
-                lambda console: console.print(Text(f"Prefect UI: {url}    stop with Ctrl-C")),
-            )
+            def show(console: Console) -> None:
+                console.print(Text(f"Prefect UI: {url}    stop with Ctrl-C"))
+                if numbers:
+                    console.print(Text(f"Numbers for Prometheus: {numbers}"))
+
+            output.answer({"url": url, "metrics": numbers or None}, show)
 
         serve_flows(
             opened.path, host=host, port=port, ready=ready, siems=opened.siem_names(), runs=runs

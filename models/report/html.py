@@ -4,6 +4,7 @@ Whatever comes from data is text: escaped, with control and direction characters
 template is ours; nothing from data is ever used as one.
 """
 
+import itertools
 import re
 import unicodedata
 from typing import Any
@@ -11,21 +12,28 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from huntonce.models.demand import told
 from huntonce.models.report import summary, words
+from huntonce.models.report.charts import charts
 from huntonce.models.report.concealing import without_passwords
-from huntonce.models.report.definitions import DEFINITIONS
+from huntonce.models.report.definitions import DEFINITIONS, TABLES, WHEN
+from huntonce.models.report.matrix import BANDS, LAST_BAND, tactic_rows, verdicts_by_power
 from huntonce.models.report.programme import Programme
 
 LIMITS = {
-    "hunts": 30,
+    "hunts": 15,
+    "hunt_rows": 60,
+    "fixes": 8,
+    "table": 12,
+    "sources": 40,
     "findings": 12,
-    "hypotheses": 200,
-    "gaps": 200,
-    "detections": 200,
-    "cases": 100,
+    "hypotheses": 100,
+    "gaps": 60,
+    "detections": 60,
+    "cases": 40,
     "events": 100,
     "names": 400,
-    "publications": 300,
+    "publications": 120,
     "set_aside": 100,
     "characters": 20_000,
 }
@@ -58,7 +66,29 @@ def render_html(programme: Programme, *, template: str, css: str) -> str:
         next_steps=summary.next_steps(programme),
         definitions=DEFINITIONS,
         limits=LIMITS,
+        here=_here(programme),
+        charts=charts(programme.trend),
+        tactics=tactic_rows(programme.techniques, programme.tactics),
+        powers=verdicts_by_power(view.run for view in programme.hunts),
+        bands=(*(name for _, name in BANDS), LAST_BAND),
+        tables=TABLES,
+        told=told,
+        when=WHEN,
     )
+
+
+def _here(programme: Programme) -> frozenset[str]:
+    """Ids of the things that the page has a place for, within its limits."""
+    hunts = programme.hunts[: LIMITS["hunts"]]
+    places = (
+        [view.run.id for view in hunts],
+        [f.id for view in hunts for f in view.findings[: LIMITS["findings"]]],
+        [view.hypothesis.id for view in programme.hypotheses[: LIMITS["hypotheses"]]],
+        [view.gap.id for view in programme.gaps[: LIMITS["gaps"]]],
+        [view.detection.id for view in programme.detections[: LIMITS["detections"]]],
+        [view.case.id for view in programme.cases[: LIMITS["cases"]]],
+    )
+    return frozenset(itertools.chain.from_iterable(places))
 
 
 def shown(value: Any) -> Any:  # noqa: ANN401 - Jinja2 hands over whatever an expression gives

@@ -1,17 +1,22 @@
 """Programme: all that the report shows, read from the store in one transaction.
 
-Counts come from the transition log and the hunts through ``metrics.measure``; nothing is typed in.
+Counts come from the transition log through ``metrics.measure``; nothing is typed in.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from huntonce.models.case import Case
+from huntonce.models.demand import Fix, rank
+from huntonce.models.entity import Kind
 from huntonce.models.finding import Disposition
-from huntonce.models.hypothesis import Hypothesis, HypothesisState
-from huntonce.models.metrics import Metrics, measure
+from huntonce.models.hunt import HuntRun
+from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.metrics.measure import Measures, measure
+from huntonce.models.metrics.records import EVER, Period, Records
+from huntonce.models.metrics.trends import Step, trend
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import WAITING, Proposal
 from huntonce.models.publication import Publication, PublicationState
@@ -42,10 +47,14 @@ class Programme:
     Attributes:
         note: What a reader must know first (that it is the demo); "" where nothing.
         tlp: Tightest marking of the intel that the page names; None where it names none.
+        period: What the numbers and the hunts are of.
+        previous: The same numbers for the span just before; None where the period has no length.
+        fixes: Open gaps in the order in which mending them helps most.
+        tactics: Technique id to the names of its tactics, as far as known.
         gaps: Most important first, open ones before the others.
         detections: Those in need of care first.
         cases: Open ones first, then the newest.
-        hunts: Newest first.
+        hunts: Those of the period, newest first.
         hypotheses: Highest priority first.
         techniques: Those of the hypotheses, in their order.
         proposals: Those that wait for a person.
@@ -55,7 +64,12 @@ class Programme:
     at: datetime
     note: str
     tlp: Tlp | None
-    metrics: Metrics
+    period: Period
+    measures: Measures
+    previous: Measures | None
+    trend: tuple[Step, ...]
+    fixes: tuple[Fix, ...]
+    tactics: Mapping[str, tuple[str, ...]]
     log: LogStatus
     gaps: tuple[GapView, ...]
     detections: tuple[DetectionView, ...]
@@ -70,27 +84,11 @@ class Programme:
     @property
     def numbers(self) -> Mapping[str, float | None]:
         """Every number of the page by its name in ``DEFINITIONS``."""
-        return {
-            **asdict(self.metrics),
-            "detections_guarding": self.guarding,
-            "techniques_guarded": len(
-                {t for v in self.detections if v.guard.stands for t in v.detection.technique_ids}
-            ),
-            "not_hunted": self.not_hunted,
-        }
+        return {name: number.value for name, number in self.measures.numbers.items()}
 
-    @property
-    def not_hunted(self) -> int:
-        """Hypotheses that still count and have no concluded hunt."""
-        return sum(
-            view.last is None and view.hypothesis.state is not HypothesisState.SUPERSEDED
-            for view in self.hypotheses
-        )
-
-    @property
-    def guarding(self) -> int:
-        """Detections that stand guard now."""
-        return sum(view.guard.stands for view in self.detections)
+    def whole(self, name: str) -> int:
+        """A number that counts things; 0 where nothing is recorded to count."""
+        return int(self.numbers[name] or 0)
 
     @property
     def leaving(self) -> tuple[tuple[str, PublicationState, str, int], ...]:
@@ -113,35 +111,72 @@ class Programme:
         return tuple(sorted({host for finding in evil for host in finding.hosts}))
 
 
-def programme(unit: UnitOfWork, *, organisation: str, now: datetime, note: str = "") -> Programme:
-    """The programme as the store has it at this moment."""
-    rows = unit.log.rows()
-    lives = lives_of(rows)
-    hunts = unit.hunts.list()
-    hypotheses = unit.hypotheses.list()
-    gaps, detections, cases = unit.gaps.list(), unit.detections.list(), unit.cases.list()
+def programme(
+    unit: UnitOfWork,
+    *,
+    organisation: str,
+    now: datetime,
+    note: str = "",
+    period: Period = EVER,
+    floor: float = 0.0,
+    tactics: Mapping[str, tuple[str, ...]] | None = None,
+) -> Programme:
+    """The programme as the store has it at this moment, with the numbers of a period.
+
+    ``floor`` is the least power for ruling out: the order of the gaps rests on it.
+    """
+    records = records_of(unit, now=now)
+    lives = lives_of(records.log)
     findings = unit.findings.list()
-    publications = unit.publications.list()
-    # As in metrics.measure: the last concluded hunt of a hypothesis is the one that counts.
-    last = {run.hypothesis_key: run for run in hunts if run.verdict is not None}
-    views = hypothesis_views(hypotheses, last, gaps, detections)
+    # As in the numbers: the last concluded hunt of a hypothesis is the one that counts.
+    last = records.last_hunts(EVER)
+    views = hypothesis_views(records.hypotheses, last, records.gaps, records.detections)
+    before = period.before()
+    runs = [run for run in records.hunts if _within(run, records, period)]
+    outcomes = (records.gaps, records.detections, records.cases)
     return Programme(
         organisation=organisation,
         at=now,
         note=note,
-        tlp=_marking(hypotheses, cases, publications),
-        metrics=measure(rows, hunts),
-        log=log_status(rows, unit.log.verify()),
-        gaps=gap_views(gaps, hypotheses, lives),
-        detections=detection_views(detections, lives),
-        cases=case_views(cases, findings, lives),
-        hunts=hunt_views(hunts, hypotheses, findings, (gaps, detections, cases)),
+        tlp=_marking(records.hypotheses, records.cases, records.publications),
+        period=period,
+        measures=measure(records, period),
+        previous=measure(records, before) if before is not None else None,
+        trend=trend(records, period),
+        fixes=rank(records.gaps, records.hypotheses, floor=floor),
+        tactics=tactics or {},
+        log=log_status(records.log, unit.log.verify()),
+        gaps=gap_views(records.gaps, records.hypotheses, lives),
+        detections=detection_views(records.detections, lives),
+        cases=case_views(records.cases, findings, lives),
+        hunts=hunt_views(runs, records.hypotheses, findings, outcomes),
         hypotheses=views,
         techniques=technique_rows([(v.hypothesis, v.last, v.guards) for v in views]),
-        publications=publications,
+        publications=tuple(records.publications),
         set_aside=unit.set_aside.list(),
         proposals=unit.proposals.list(*WAITING),
     )
+
+
+def records_of(unit: UnitOfWork, *, now: datetime) -> Records:
+    """All that numbers are computed from, read from the store."""
+    return Records(
+        log=unit.log.rows(),
+        now=now,
+        hypotheses=unit.hypotheses.list(),
+        hunts=unit.hunts.list(),
+        gaps=unit.gaps.list(),
+        detections=unit.detections.list(),
+        cases=unit.cases.list(),
+        publications=unit.publications.list(),
+        alerts=unit.alerts.list(),
+    )
+
+
+def _within(run: HuntRun, records: Records, period: Period) -> bool:
+    """Whether a hunt was at work in a period."""
+    life = records.of(Kind.HUNT).get(run.id, ())
+    return period == EVER or any(period.has(row.at) for row in life)
 
 
 def _marking(

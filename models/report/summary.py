@@ -30,54 +30,57 @@ class Step:
 
 def in_short(programme: Programme) -> tuple[str, ...]:
     """The state of the programme, a sentence a fact; what is not known is said first."""
-    numbers = programme.metrics
-    if not numbers.hunts:
+    number = programme.whole
+    if not number("hunts"):
         return (NOTHING_KNOWN, *_gaps(programme))
     of_all = count(len(programme.hypotheses), "hypothesis")
-    lines = [f"{count(numbers.hunts, 'hunt')} concluded, on {len(programme.judged)} of {of_all}."]
-    if numbers.confirmed:
+    hunted = len({view.run.hypothesis_key for view in programme.hunts if view.run.verdict})
+    lines = [f"{count(number('hunts'), 'hunt')} concluded, on {hunted:,} of {of_all}."]
+    if number("confirmed"):
         hosts = count(len(programme.evil_hosts), "host")
-        cases = [view.case.id for view in programme.cases]
+        cases = programme.measures.numbers["cases_opened"].rows[::-1]
         handed = f", handed to incident response as {some(cases)}" if cases else ""
-        verb = "was" if numbers.confirmed == 1 else "were"
+        verb = "was" if number("confirmed") == 1 else "were"
         lines.append(
-            f"{count(numbers.confirmed, 'hypothesis')} {verb} confirmed: malicious activity on "
+            f"{count(number('confirmed'), 'hypothesis')} {verb} confirmed: malicious activity on "
             f"{hosts}{handed}."
         )
-    if numbers.ruled_out:
+    if number("ruled_out"):
         lines.append(
-            f"{count(numbers.ruled_out, 'hypothesis')} ruled out, as far as the hosts could be "
+            f"{count(number('ruled_out'), 'hypothesis')} ruled out, as far as the hosts could be "
             "seen."
         )
-    if numbers.inconclusive:
-        lines.append(f"{count(numbers.inconclusive, 'hypothesis')} hunted but not ruled out.")
-    if numbers.blocked:
+    if number("inconclusive"):
+        lines.append(f"{count(number('inconclusive'), 'hypothesis')} hunted but not ruled out.")
+    if number("blocked"):
         lines.append(
-            f"{count(numbers.blocked, 'hypothesis')} could not be looked at: nothing is known of "
+            f"{count(number('blocked'), 'hypothesis')} could not be looked at: nothing is known of "
             "them."
         )
-    if never := programme.not_hunted:
+    if never := number("not_hunted"):
         verb = "has" if never == 1 else "have"
         lines.append(f"{count(never, 'hypothesis')} {verb} never been hunted.")
     return (*lines, *_gaps(programme), *_detections(programme))
 
 
 def _gaps(programme: Programme) -> tuple[str, ...]:
-    numbers = programme.metrics
-    if not numbers.gaps_surfaced:
+    number = programme.whole
+    if not number("gaps_surfaced"):
         return ()
-    spent = numbers.remediation_hours
+    spent = programme.numbers["remediation_hours"]
     median = f" (median {duration(spent)})" if spent is not None else ""
-    surfaced = count(numbers.gaps_surfaced, "gap")
-    rest = f"{numbers.gaps_closed} closed{median}, {numbers.gaps_open} open"
+    surfaced = count(number("gaps_surfaced"), "gap")
+    rest = f"{number('gaps_closed'):,} closed{median}, {number('gaps_open'):,} open"
     return (f"{surfaced} surfaced, {rest}.",)
 
 
 def _detections(programme: Programme) -> tuple[str, ...]:
-    if not programme.metrics.detections_promoted:
+    number = programme.whole
+    if not number("detections_promoted"):
         return ()
-    promoted = count(programme.metrics.detections_promoted, "detection")
-    return (f"{promoted} promoted, {programme.guarding} standing guard now.",)
+    known = programme.numbers["detections_guarding"] is not None
+    standing = f", {number('detections_guarding'):,} standing guard now" if known else ""
+    return (f"{count(number('detections_promoted'), 'detection')} promoted{standing}.",)
 
 
 def next_steps(programme: Programme) -> tuple[Step, ...]:

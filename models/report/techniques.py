@@ -62,13 +62,23 @@ def _row(technique_id: str, group: Sequence[Claim]) -> TechniqueRow:
             _weakest(_intel(hypothesis) for hypothesis, _, _ in group),
             _weakest(_sight(run) for _, run, _ in group),
             _weakest(_hunted(hypothesis, run) for hypothesis, run, _ in group),
-            _weakest(_guarded(guards) for _, _, guards in group),
+            _joined([_guarded(guards) for _, _, guards in group]),
         ),
     )
 
 
 def _weakest(marks: Iterable[Mark]) -> Mark:
     return min(marks, key=lambda mark: mark.level)
+
+
+def _joined(marks: Sequence[Mark]) -> Mark:
+    """The weakest, but a part where a detection stands for some of the hypotheses only."""
+    standing = [mark for mark in marks if mark.level is Level.FULL]
+    if not standing or len(standing) == len(marks):
+        return _weakest(marks)
+    names = ", ".join(dict.fromkeys(mark.words for mark in standing))
+    words = f"{names}, for {len(standing)} of {count(len(marks), 'hypothesis')}"
+    return Mark(name="guarded", level=Level.PART, words=words)
 
 
 def _intel(hypothesis: Hypothesis) -> Mark:

@@ -14,7 +14,7 @@ from huntonce.models.gap import OPEN, Gap, GapState
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import Guard
-from huntonce.models.metrics import remediation_hours
+from huntonce.models.metrics.gaps import remediation_hours
 from huntonce.models.transition import Transition
 
 T = TypeVar("T")

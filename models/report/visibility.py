@@ -14,13 +14,12 @@ from typing import Any
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.evidence import Atom, EvidenceModel
+from huntonce.models.report.navigator import DOMAIN, Ink, layer_of
 from huntonce.models.seeing import FILL_FLOOR
 from huntonce.models.visibility import HostProbe, Power
 from huntonce.models.windows import Window
 from huntonce.models.wording import duration, percent
 
-DOMAIN = "enterprise-attack"
-LAYER = {"navigator": "5.3.2", "layer": "4.5"}
 PROMPT = 15 * 60
 """Seconds; what is taken in within that is timely."""
 _CODES = re.compile(r"EventCode\s*=\s*([0-9]{1,5}(?:\s*,\s*[0-9]{1,5})*)", re.ASCII)
@@ -283,17 +282,12 @@ def layer(
     measured: Sequence[Measured], catalogue: Catalogue, *, organisation: str, today: date
 ) -> dict[str, Any]:
     """A Navigator layer, format 4.5: a technique's score is its power in percent."""
-    return {
-        "name": f"Visibility: {organisation}",
-        "versions": {"attack": catalogue.version.partition(".")[0], **LAYER},
-        "domain": DOMAIN,
-        "description": "Share of hosts and hours in which all evidence that a hunt needs could be "
+    return layer_of(
+        f"Visibility: {organisation}",
+        "Share of hosts and hours in which all evidence that a hunt needs could be "
         f"seen, measured by probes on {today.isoformat()}. Techniques without a score have no "
         "evidence model.",
-        "filters": {"platforms": ["Windows"]},
-        "sorting": 3,
-        "hideDisabled": False,
-        "techniques": [
+        [
             {
                 "techniqueID": one.model.technique_id,
                 "score": round(one.power.value * 100, 1),
@@ -306,14 +300,13 @@ def layer(
             }
             for one in measured
         ],
-        "gradient": {"colors": ["#d7301f", "#fdcc8a", "#2c7fb8"], "minValue": 0, "maxValue": 100},
-        "legendItems": [
-            {"label": "could not be looked at", "color": "#d7301f"},
-            {"label": "all of it is seen everywhere", "color": "#2c7fb8"},
-        ],
-        "layout": {
-            "layout": "side",
-            "showAggregateScores": False,
-            "expandedSubtechniques": "annotated",
-        },
-    }
+        Ink(
+            colours=("#d7301f", "#fdcc8a", "#2c7fb8"),
+            highest=100,
+            legend={
+                "#d7301f": "could not be looked at",
+                "#2c7fb8": "all of it is seen everywhere",
+            },
+        ),
+        attack=catalogue.version,
+    )

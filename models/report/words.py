@@ -71,6 +71,23 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else several}"
 
 
+def valued(value: float | None, unit: str) -> str:
+    """A number of the programme in its unit, as ``definitions`` names it; "none yet" for None."""
+    if value is None:
+        return "none yet"
+    match unit:
+        case "hours":
+            return duration(value) if value else "0 h"
+        case "share":
+            return percent(value)
+        case "rate":
+            return f"{rate(value)} a day"
+        case "sum":
+            return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - digits
+        case _:
+            return f"{value:,.0f}"
+
+
 def rate(value: float) -> str:
     """A rate to two digits that is never 0 unless it is."""
     if 0 < value < 0.01:  # noqa: PLR2004 - the last digit shown

@@ -1,24 +1,30 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 
 
-def reference() -> str:
+def tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    page: str = module.page()
-    return page
+    return module
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    assert (ROOT / "docs" / "reference.md").read_text() == reference(), (
+    assert (ROOT / "docs" / "reference.md").read_text() == tool().page(), (
         "run: python tools/reference.py"
     )
+
+
+def test_every_number_is_defined_as_the_code_has_it() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+
+    assert page == tool().metrics_page(page), "run: python tools/reference.py"
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
@@ -31,3 +37,58 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     ]
 
     assert broken == []
+
+
+def test_every_command_that_a_guide_names_is_one() -> None:
+    known = {line.split("`")[1] for line in tool().page().splitlines() if line.startswith("| `hun")}
+    words = {" ".join(w for w in name.split() if not w.isupper()) for name in known}
+    groups = {" ".join(name.split()[:2]) for name in words}
+    unknown = []
+    for page in (ROOT / "docs" / "guides").glob("*.md"):
+        for line in re.findall(r"`(huntonce [^`]+)`", page.read_text()):
+            named = line.split()
+            if not ({" ".join(named[:2]), " ".join(named[:3])} & (words | groups)):
+                unknown.append(f"{page.name}: {line}")
+
+    assert unknown == []
+
+
+def test_every_number_that_a_guide_names_is_defined() -> None:
+    names = tool().DEFINITIONS.keys() | tool().TABLES.keys()
+    asked = [
+        name
+        for page in (ROOT / "docs" / "guides").glob("*.md")
+        for name in re.findall(r"huntonce[ _](?:metrics )([a-z_]+)", page.read_text())
+        + re.findall(r"huntonce_([a-z_]+)", page.read_text())
+    ]
+
+    assert len(asked) > 8
+    assert [name for name in asked if name not in {*names, "log_rows"}] == []
+
+
+def undocumented(page: str) -> list[str]:
+    """Rows of the reference that name something and do not say what it is."""
+    found = []
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) != 3 or set(cells[0]) <= {"-"}:
+            continue
+        command = cells[0].startswith("`huntonce ")
+        setting = cells[0].startswith("`") and not command
+        if not (cells[2] if setting else cells[1]):
+            found.append(cells[0])
+        if command:
+            options = [option for option in cells[2].split("<br>") if option]
+            found += [
+                f"{cells[0]} {o.strip()}" for o in options if not o.rpartition("`")[2].strip()
+            ]
+    return found
+
+
+def test_every_command_option_setting_and_flow_says_what_it_is() -> None:
+    assert undocumented(tool().page()) == []
+    assert undocumented("| `huntonce x` | does it | `--a` <br>`--b` is said |") == [
+        "`huntonce x` `--a`"
+    ]
+    assert undocumented("| `part.name` | `1` |  |") == ["`part.name`"]
+    assert undocumented("| flow |  | `0 7 * * 1` |") == ["flow"]

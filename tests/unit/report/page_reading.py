@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 from typing_extensions import override
 
-VOID = frozenset({"meta", "br", "path", "circle", "rect", "use"})
+VOID = frozenset({"meta", "br", "use"})
+"""Shapes close themselves, or hold a title."""
 NOT_IN_P = frozenset(
     {
         "div",
