@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from huntonce.models.attack import load_catalogue
-from huntonce.models.detection import Certificate
+from huntonce.models.detection import Certificate, DetectionState
 from huntonce.models.gap import GapKind
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.visibility import GroupPower, Power
@@ -107,4 +107,5 @@ def certificate_of(rate: float) -> Certificate:
         branches=(("selection", 5),),
         siems=(),
         holds=True,
+        allows=DetectionState.STABLE,
     )

@@ -79,7 +79,7 @@ def test_markdown_shows_what_data_says_as_text() -> None:
     assert sum(line.startswith("# ") for line in lines) == 1
     for line in lines:
         if not line.startswith("    "):  # inside a block of code nothing is read as markup
-            assert "<script" not in line
+            assert "<script" not in line.replace(r"\<", "")  # a backslash makes it text
             assert "](" not in line
     tables = [line for line in lines if line.startswith("| tool")]
     assert all(line.replace("\\|", "").count("|") in {5, 6} for line in tables)
