@@ -117,10 +117,19 @@ class Home:
         Raises:
             ConfigError: There is none.
         """
-        makers: dict[str, Callable[[], Siem]] = {"lake": self._lake}
-        if name not in makers:
-            raise ConfigError(f"no SIEM named {name!r}", hint=f"use {', '.join(sorted(makers))}")
-        return makers[name]()
+        if name == "lake":
+            return self._lake()
+        given = self.settings.siems.get(name)
+        if given is None:
+            known = ", ".join(sorted({"lake", *self.settings.siems}))
+            raise ConfigError(
+                f"no SIEM named {name!r}",
+                hint=f"use {known}, or add [siems.{name}] to the settings",
+            )
+        from huntonce.connectors.siem.registry import read_settings
+
+        kind, settings = read_settings(name, given, self.path)
+        return kind.open(settings, name)
 
     def _lake(self) -> "Siem":
         from huntonce.connectors.siem.lake.lake import Lake

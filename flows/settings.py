@@ -203,6 +203,11 @@ class Settings(BaseSettings):
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
+    siems: dict[str, dict[str, Any]] = Field(
+        {},
+        repr=False,
+        description="SIEMs by name, for --siem; the settings depend on the kind (see below).",
+    )
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )

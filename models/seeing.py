@@ -44,6 +44,10 @@ class Arrivals:
     refused: Mapping[str, str]
 
 
+_Fill = Mapping[tuple[str, str, str], tuple[int | None, int]]
+"""Host, channel and id, field to filled (None: stored and not searchable) of so many events."""
+
+
 @dataclass(slots=True)
 class _Seen:
     """One host and channel: hours and number of events by id; hours in which it delivered."""
@@ -187,13 +191,14 @@ def _index(arrivals: Arrivals) -> dict[tuple[str, str], _Seen]:
     return index
 
 
-def _fill_index(fill: pa.Table) -> dict[tuple[str, str, str], tuple[int, int]]:
-    index: dict[tuple[str, str, str], tuple[int, int]] = {}
+def _fill_index(fill: pa.Table) -> _Fill:
+    index: dict[tuple[str, str, str], tuple[int | None, int]] = {}
     columns = (fill.column(name).to_pylist() for name in fill.schema.names)
     for host, channel, event_id, name, filled, events in zip(*columns, strict=True):
         key = (host, f"{channel}|{event_id}", name)
-        before = index.get(key, (0, 0))
-        index[key] = (before[0] + filled, before[1] + events)
+        known, total = index.get(key, (0, 0))
+        both = None if known is None or filled is None else known + filled
+        index[key] = (both, total + events)
     return index
 
 
@@ -231,7 +236,7 @@ def _probe_one(
     host: str,
     arrivals: Arrivals,
     seen: _Seen | None,
-    fill: Mapping[tuple[str, str, str], tuple[int, int]],
+    fill: _Fill,
 ) -> HostProbe:
     if atom.id in arrivals.refused:
         return _answer(atom, host, ProbeResult.UNAVAILABLE)
@@ -248,7 +253,9 @@ def _probe_one(
         # Of the Security channel, only the same audit subcategory says that the trace could come.
         result = ProbeResult.MISSING
     live = proven
-    if events and any(share < FILL_FLOOR for share in shares.values()):
+    if events and _unsearchable(atom, host, fill):
+        result, live = ProbeResult.UNSUPPORTED, False
+    elif events and any(share < FILL_FLOOR for share in shares.values()):
         result, live = ProbeResult.FIELD_MISSING, False
     return HostProbe(
         host=host,
@@ -273,18 +280,25 @@ def _proven(atom: Atom, seen: _Seen, hours: int) -> int:
     return bridge(proofs, hours, int(PROOF_REACH / HOUR))
 
 
-def _fill_shares(
-    atom: Atom, host: str, fill: Mapping[tuple[str, str, str], tuple[int, int]]
-) -> dict[str, float]:
+def _fill_shares(atom: Atom, host: str, fill: _Fill) -> dict[str, float]:
     shares: dict[str, float] = {}
     for name in atom.fields:
         filled = events = 0
         for event_id in atom.event_ids:
             counted = fill.get((host, f"{atom.channel}|{event_id}", name), (0, 0))
-            filled, events = filled + counted[0], events + counted[1]
+            filled, events = filled + (counted[0] or 0), events + counted[1]
         if events:
             shares[name] = filled / events
     return shares
+
+
+def _unsearchable(atom: Atom, host: str, fill: _Fill) -> bool:
+    """Whether the SIEM stores a needed field of the atom and cannot search it."""
+    return any(
+        fill.get((host, f"{atom.channel}|{event_id}", name), (0, 0))[0] is None
+        for name in atom.fields
+        for event_id in atom.event_ids
+    )
 
 
 def _answer(atom: Atom, host: str, result: ProbeResult) -> HostProbe:

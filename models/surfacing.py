@@ -137,6 +137,12 @@ def _remedy(fault: _Fault, siem: str) -> Remedy:
         return Remedy(
             text=f"Let Huntonce's account at {siem} read {fault.atom.channel}, and measure again."
         )
+    if fault.kind is GapKind.PARSE:
+        names = ", ".join(fault.atom.fields)
+        return Remedy(
+            text=f"Map {names} of {fault.atom.channel} in {siem} so that they are indexed, index"
+            " anew, and measure again."
+        )
     return fault.atom.remedy
 
 
@@ -148,6 +154,7 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, behaviour
         GapKind.PARTIAL_POPULATION: f"{atom.label} does not arrive from {where}",
         GapKind.MISSING_FIELD: f"{atom.label} arrives without {fault.field_name} on {where}",
         GapKind.PERMISSION: f"{atom.label} could not be asked for",
+        GapKind.PARSE: f"{atom.label} is stored without its fields being searchable on {where}",
     }.get(kind, f"{atom.label} is {kind} on {where}")
     if fault.blind and group.required:
         others = "nothing else shows it there"

@@ -1,0 +1,7 @@
+"""OpenSearch and Elasticsearch as kinds of SIEM."""
+
+from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
+from huntonce.connectors.siem.opensearch.siem import OpenSearchSiem
+from huntonce.connectors.siem.registry import SiemKind
+
+KIND = SiemKind(OpenSearchSettings, OpenSearchSiem)
