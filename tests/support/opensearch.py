@@ -27,7 +27,7 @@ RECORD = Path(tempfile.gettempdir()) / f"huntonce-opensearch-{os.getuid()}.json"
 ACCOUNT = "nobody"
 SERVER = "org.opensearch.distribution.integ-test-zip:opensearch"
 PERCOLATOR = "org.opensearch.plugin:percolator-client"
-HEAP = "512m"
+HEAP = "1g"
 FACTORY = (
     "java.util.concurrent.ForkJoinPool.common.threadFactory="
     "org.opensearch.secure_sm.SecuredForkJoinWorkerThreadFactory"

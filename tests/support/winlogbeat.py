@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pyarrow.parquet as pq
 from huntonce.connectors.siem.lake.fields import add_fields
 from huntonce.connectors.siem.lake.layout import files, partitions
 from huntonce.connectors.siem.lake.shapes import Event, normalise
-from huntonce.connectors.sigma.channels import SECURITY, SYSMON
+from huntonce.connectors.siem.opensearch.fields import ecs_names
+from huntonce.connectors.sigma.channels import SECURITY, SERVICE_CHANNELS, SYSMON
+from huntonce.connectors.sigma.logsource import _SYSMON_IDS, variants
 
 Document = dict[str, Any]
 
@@ -83,34 +86,26 @@ MAPPINGS: Document = {
     },
 }
 
-_COPIES: Mapping[tuple[str, int], Mapping[str, str]] = {
-    (SYSMON, 1): {
-        "Image": "process.executable",
-        "CommandLine": "process.command_line",
-        "ProcessId": "process.pid",
-        "ParentImage": "process.parent.executable",
-        "ParentCommandLine": "process.parent.command_line",
-        "ParentProcessId": "process.parent.pid",
-    },
-    (SYSMON, 3): {
-        "Image": "process.executable",
-        "SourceIp": "source.ip",
-        "SourcePort": "source.port",
-        "DestinationIp": "destination.ip",
-        "DestinationPort": "destination.port",
-    },
-    (SYSMON, 7): {"Image": "process.executable", "ImageLoaded": "file.path"},
-    (SYSMON, 11): {"Image": "process.executable", "TargetFilename": "file.path"},
-    (SYSMON, 12): {"Image": "process.executable", "TargetObject": "registry.path"},
-    (SYSMON, 13): {"Image": "process.executable", "TargetObject": "registry.path"},
-    (SYSMON, 22): {"Image": "process.executable", "QueryName": "dns.question.name"},
-    (SECURITY, 4688): {
-        "NewProcessName": "process.executable",
-        "CommandLine": "process.command_line",
-        "ParentProcessName": "process.parent.executable",
-    },
-}
-"""What Winlogbeat's Sysmon and Security modules copy; a part of it, enough to have both names."""
+_LONGS = frozenset(
+    {"process.pid", "process.parent.pid", "source.port", "destination.port", "process.thread.id"}
+)
+_POWERSHELL = ("ps_script", "ps_module", "ps_classic_start", "ps_classic_provider_start")
+
+
+@cache
+def _copies(channel: str, event_id: int) -> Mapping[str, str]:
+    """Names of event data to the ECS fields that pySigma's pipeline expects them in."""
+    found: dict[str, str] = {}
+    for category in _SYSMON_IDS if channel in (SYSMON, SECURITY) else _POWERSHELL:
+        for place in variants({"product": "windows", "category": category}):
+            if place.channel == channel and event_id in place.event_ids:
+                for name, paths in ecs_names(category, "").items():
+                    own = {key.lower(): to for key, to in place.renames.items()}.get(name, name)
+                    found.setdefault(own.lower(), paths[-1])
+    if not found:
+        service = next((s for s, names in SERVICE_CHANNELS.items() if channel in names), "")
+        found = {name: paths[-1] for name, paths in ecs_names("", service).items()}
+    return found
 
 
 def document(original: Mapping[str, Any], at: datetime | None = None) -> Document:
@@ -164,24 +159,29 @@ def _of_header(name: str, event: Event, own: Mapping[str, str]) -> bool:
 
 
 def _copy(found: Document, event: Event) -> None:
-    for name, path in _COPIES.get((event.channel, event.event_id), {}).items():
-        value: Any = event.fields.get(name)
-        if not value or value == "-":
+    copies = _copies(event.channel, event.event_id)
+    for name, text in event.fields.items():
+        path = copies.get(name.lower())
+        if path is None or not text or text == "-":
             continue
+        value: str | int = text
         if path.endswith(".ip"):
             try:
-                value = str(ipaddress.ip_address(value))
+                value = str(ipaddress.ip_address(text))
             except ValueError:
                 continue
-        elif path.endswith((".pid", ".port")):
-            if not value.isdigit():
+        elif path in _LONGS:
+            if not text.isdigit():
                 continue
-            value = int(value)
+            value = int(text)
         *outer, last = path.split(".")
         place = found
         for part in outer:
             place = place.setdefault(part, {})
-        place[last] = value
+            if not isinstance(place, dict):
+                break
+        else:
+            place.setdefault(last, value)
 
 
 class Indexer:

@@ -47,6 +47,10 @@ class LostError(TransientError):
     """The point in time is gone: it expired, or the node that held it."""
 
 
+class TooManyError(TerminalError):
+    """The query has more clauses than the cluster takes."""
+
+
 class TooSlowError(TransientError):
     """The cluster did not finish within the time it was given; what it found was thrown away."""
 
@@ -190,11 +194,10 @@ class Cluster:
                 connector=self.name,
                 hint="name its CA in the settings (ca)",
             )
-        if isinstance(error, ConnectionTimeout):
-            return TransientError(f"{where}: no answer in time", connector=self.name, hint="repeat")
         if isinstance(error, NoConnectionError):
+            slow = isinstance(error, ConnectionTimeout)
             return TransientError(
-                f"{where}: no connection",
+                f"{where}: {'no answer in time' if slow else 'no connection'}",
                 connector=self.name,
                 hint="check that the cluster runs and can be reached from here",
             )
@@ -202,11 +205,12 @@ class Cluster:
         message = f"{where}: {status} {reason}".rstrip()
         if "search_context_missing" in kind:
             return LostError(message, connector=self.name, hint="repeat")
-        if status in _AGAIN and "too_many" not in kind:
+        if status in _AGAIN and "too_many_buckets" not in kind:
             hint = "the cluster is busy or failing; repeat later"
             return TransientError(message, connector=self.name, hint=hint)
+        many = "too_many_clauses" in kind or "nested clauses" in reason
         hint = _HINTS.get(status, "") if isinstance(status, int) else ""
-        return TerminalError(message, connector=self.name, hint=hint)
+        return (TooManyError if many else TerminalError)(message, connector=self.name, hint=hint)
 
 
 def _reason(error: TransportError) -> tuple[str, str]:

@@ -35,9 +35,8 @@ Find = Callable[[str], Resolved]
 
 ALL: Query = {"match_all": {}}
 NONE: Query = {"match_none": {}}
-MANY = 200
-"""More alternatives than this are asked as "has a value": clusters bound the clauses of a query."""
-
+MANY = (200, 20, 3)
+"""Alternatives above which "one of these fields has a value" is asked instead, tried in turn."""
 _SPECIAL = re.compile(r"[\\*?]")
 _ASCII = 128
 _GLOBS: dict[Op, tuple[bool, bool]] = {
@@ -61,26 +60,27 @@ class Bounds:
         return self.upper == self.lower
 
 
-def bounds(condition: Condition, find: Find) -> Bounds:
+def bounds(condition: Condition, find: Find, many: int = MANY[0]) -> Bounds:
     """Both queries of a condition.
 
     Args:
         condition: Of the rule.
         find: Where each field that it names is.
+        many: Alternatives above which only "one of their fields has a value" is asked.
     """
     match condition:
         case Named(_, item):
-            return bounds(item, find)
+            return bounds(item, find, many)
         case Not(item):
-            inner = bounds(item, find)
+            inner = bounds(item, find, many)
             return Bounds(not_(inner.lower), not_(inner.upper))
         case And(items):
-            parts = [bounds(item, find) for item in items]
+            parts = [bounds(item, find, many) for item in items]
             return Bounds(all_([p.upper for p in parts]), all_([p.lower for p in parts]))
         case Or(items):
-            if len(items) > MANY:
+            if len(items) > many:
                 return _of_many(items, find)
-            parts = [bounds(item, find) for item in items]
+            parts = [bounds(item, find, many) for item in items]
             return Bounds(any_([p.upper for p in parts]), any_([p.lower for p in parts]))
         case Atom():
             return _atom(condition, find)

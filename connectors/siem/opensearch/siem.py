@@ -15,9 +15,17 @@ from typing_extensions import override
 from huntonce.connectors.siem.columns import VariantColumns
 from huntonce.connectors.siem.engine import DEFAULT_LIMIT
 from huntonce.connectors.siem.opensearch import statistics
-from huntonce.connectors.siem.opensearch.cluster import Cluster
+from huntonce.connectors.siem.opensearch.cluster import Cluster, TooManyError
 from huntonce.connectors.siem.opensearch.documents import rows_of
-from huntonce.connectors.siem.opensearch.dsl import Bounds, Query, all_, bounds, indexed
+from huntonce.connectors.siem.opensearch.dsl import (
+    MANY,
+    Bounds,
+    Find,
+    Query,
+    all_,
+    bounds,
+    indexed,
+)
 from huntonce.connectors.siem.opensearch.fields import EVENT_IDS, PlaceFields, Resolved
 from huntonce.connectors.siem.opensearch.held import originals_of
 from huntonce.connectors.siem.opensearch.mapping import IndexMap, join
@@ -216,11 +224,10 @@ class OpenSearchSiem(Siem):
         def find(field: str) -> Resolved:
             return fields.find(field) if field in present else Resolved(())
 
-        found = bounds(task.condition, find)
-        query = all_([scope, found.upper])
-        if not found.exact:
-            self._check(indices, query, task)
-        table = self._fetch(indices, query, task, fields)
+        query, candidates = self._narrowed(indices, scope, task, find)
+        table = PageVerifier.schema(task.fields).empty_table()
+        if candidates:
+            table = self._fetch(indices, query, task, fields)
         text = orjson.dumps({"index": indices, "query": all_([within(task.window), query])})
         return _Part(text.decode(), table, present, hidden)
 
@@ -261,8 +268,21 @@ class OpenSearchSiem(Siem):
         hidden = frozenset(field for field in stored if not where[field].all)
         return frozenset(present | (stored - hidden)), hidden
 
-    def _check(self, indices: str, query: Query, task: _Task) -> None:
-        """Refuse to read more events than was agreed."""
+    def _narrowed(self, indices: str, scope: Query, task: _Task, find: Find) -> tuple[Query, int]:
+        """The query for what may match, as narrow as the cluster takes it, and how much may.
+
+        Raises:
+            TerminalError: More events would have to be read than was agreed.
+        """
+        for many in MANY:
+            query = all_([scope, bounds(task.condition, find, many).upper])
+            try:
+                return query, self._candidates(indices, query, task)
+            except TooManyError:
+                continue
+        return scope, self._candidates(indices, scope, task)
+
+    def _candidates(self, indices: str, query: Query, task: _Task) -> int:
         most = self._settings.max_examined
         answer = self._cluster.search(
             indices,
@@ -272,12 +292,14 @@ class OpenSearchSiem(Siem):
                 "query": all_([within(task.window), query]),
             },
         )
-        if answer["hits"]["total"]["value"] > most:
+        found = int(answer["hits"]["total"]["value"])
+        if found > most:
             raise TerminalError(
                 f"{task.rule.title}: more than {most} events would have to be read",
                 connector=self._name,
                 hint="ask for a shorter window, or raise max_examined in the settings",
             )
+        return found
 
     def _fetch(self, indices: str, query: Query, task: _Task, fields: PlaceFields) -> pa.Table:
         wanted = tuple(dict.fromkeys((*fields_of(task.condition), *task.fields)))

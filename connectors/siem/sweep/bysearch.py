@@ -30,7 +30,7 @@ def sweep_by_search(
     """
     started = time.monotonic()
     asked = window or siem.extent()
-    texts = _rule_texts(paths)
+    texts = rule_texts(paths)
     unsupported = list(pack.unsupported)
     unsupported += [
         Unsupported(
@@ -70,7 +70,7 @@ def sweep_by_search(
     )
 
 
-def _rule_texts(paths: Sequence[Path]) -> dict[str, str]:
+def rule_texts(paths: Sequence[Path]) -> dict[str, str]:
     """Each rule's id, or its source where it has none, to the rule by itself as YAML."""
     texts: dict[str, str] = {}
     for file in rule_files(paths):

@@ -15,7 +15,7 @@ from tests.support.winlogbeat import Indexer, documents_of_lake
 
 pytestmark = pytest.mark.integration
 
-HOSTS = 30
+HOSTS = 15
 
 
 @pytest.fixture(scope="module")
