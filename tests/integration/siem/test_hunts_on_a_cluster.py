@@ -15,7 +15,7 @@ from tests.support.winlogbeat import Indexer, documents_of_lake
 
 pytestmark = pytest.mark.integration
 
-HOSTS = 15
+HOSTS = 20
 
 
 @pytest.fixture(scope="module")
