@@ -7,6 +7,7 @@ import typer
 from huntonce.cli.commands import (
     attack,
     demo,
+    gaps,
     hunting,
     intel,
     ioc,
@@ -15,6 +16,7 @@ from huntonce.cli.commands import (
     programme,
     serving,
     sweep,
+    visibility,
 )
 
 app = typer.Typer(
@@ -55,7 +57,8 @@ app.command("sweep")(sweep.sweep)
 app.add_typer(hunting.hypotheses, name="hypotheses")
 app.command("hunt")(hunting.hunt)
 app.add_typer(hunting.hunts, name="hunts")
-app.add_typer(outcomes.gaps, name="gaps")
+app.add_typer(gaps.gaps, name="gaps")
+app.command("visibility")(visibility.visibility)
 app.add_typer(outcomes.detections, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.command("show")(outcomes.show)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from huntonce.models.demand import told
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from huntonce.models.case import Case
+    from huntonce.models.demand import Fix
     from huntonce.models.detection import Detection
     from huntonce.models.finding import EventRef, Finding
     from huntonce.models.gap import Gap
@@ -63,6 +68,17 @@ def power(value: Power | None) -> View:
         "hosts_in_scope": value.population,
         "hosts_seen": value.seen,
         "hours": value.hours,
+        "fields": [
+            {
+                "where": item.label,
+                "field": item.field,
+                "filled": item.filled,
+                "events": item.events,
+                "share": round(item.share, 4),
+            }
+            for item in value.fields
+        ],
+        "lag_p95_seconds": value.lag,
         "weakest": value.weakest,
         "blind": list(value.blind),
         "groups": [
@@ -72,6 +88,7 @@ def power(value: Power | None) -> View:
                 "value": round(group.value, 4),
                 "hosts": group.hosts,
                 "atoms": list(group.atoms),
+                "traces": [{"label": t.label, "hosts": t.hosts} for t in group.traces],
             }
             for group in value.groups
         ],
@@ -126,10 +143,40 @@ def gap(value: Gap) -> View:
         "hosts": list(value.hosts),
         "population": value.population,
         "reason": value.reason,
+        "business": value.business,
         "remedy": {"text": value.remedy.text, "commands": list(value.remedy.commands)},
         "unlocks": list(value.unlocks),
+        "detections": list(value.guards),
         "owner": value.owner,
         "ticket": value.ticket,
+        "passes": value.passes,
+        "risk": {"until": value.risk_until, "reason": value.risk_reason, "by": value.risk_by}
+        if value.risk_until
+        else None,
+        "waits": [
+            {
+                "hypothesis": wait.hypothesis,
+                "group": wait.group,
+                "dark": round(wait.dark, 4),
+                "lit": round(wait.lit, 4),
+                "window": [wait.start, wait.end],
+            }
+            for wait in value.waits
+        ],
+    }
+
+
+def fix(value: Fix) -> View:
+    """A gap in the order in which gaps should be mended."""
+    return {
+        "gap": value.gap.id,
+        "unlocks": list(value.unlocks),
+        "helps": list(value.helps),
+        "widens": list(value.widens),
+        "actors": list(value.actors),
+        "weight": round(value.weight, 4),
+        "words": told(value),
+        "command": next(iter(value.gap.remedy.commands), value.gap.remedy.text),
     }
 
 
@@ -208,7 +255,7 @@ def publication(value: Publication) -> View:
     }
 
 
-def hunt(answer: LedgerAnswer, settled: Settled) -> View:
+def hunt(answer: LedgerAnswer, settled: Settled, fixes: Sequence[Fix] = ()) -> View:
     """A concluded hunt, as ``huntonce hunt --json`` answers."""
     run = settled.run
     detections = [detection(item) for item in settled.detections]
@@ -225,6 +272,7 @@ def hunt(answer: LedgerAnswer, settled: Settled) -> View:
         "power": power(run.power),
         "findings": [finding(item) for item in settled.findings],
         "gaps": [gap(item) for item in settled.gaps],
+        "fix_first": fix(fixes[0]) if fixes else None,
         "detection": detections[0] if detections else None,
         "detections": detections,
         "case": cases[0] if cases else None,

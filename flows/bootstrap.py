@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from huntonce.connectors.intel.selection import Selection
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
-    from huntonce.models.ports import Clock, IntelSource, Siem
+    from huntonce.models.intake import IntelSource
+    from huntonce.models.ports import Clock, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
@@ -133,8 +134,9 @@ class Home:
 
     def _lake(self) -> "Siem":
         from huntonce.connectors.siem.lake.lake import Lake
+        from huntonce.connectors.siem.remembering import RememberingSiem
 
-        return Lake(self.lake_path)
+        return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
@@ -200,9 +202,9 @@ class Home:
             markings=self.markings(),
         )
 
-    def markings(self) -> "dict[str, Tlp]":
+    def markings(self) -> "dict[str, Tlp | None]":
         """TLP levels by marking id: the standard's, and those that the stored intel defines."""
-        from huntonce.connectors.intel.checks import marking_levels
+        from huntonce.models.tlp import marking_levels
 
         with self.store.unit() as unit:
             return marking_levels(item.content for item in unit.intel.latest("marking-definition"))

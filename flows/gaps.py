@@ -10,21 +10,18 @@ from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
-from huntonce.models.detection import Detection
-from huntonce.models.evidence import EvidenceModel
 from huntonce.models.report.markdown import escape
 from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.guarding import watch_detections
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.operate import default_window
-from huntonce.models.stages.probe import Sight, look
-from huntonce.models.stages.watch import Verified, check_detections, verify_gaps
-from huntonce.models.windows import Window
+from huntonce.models.stages.survey import Surveyed, survey
+from huntonce.models.stages.watch import Verified, verify_gaps
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
-def measure(kit: Kit, model: EvidenceModel, window: Window) -> Sight:
-    """What of a technique's evidence arrives."""
-    return look(kit.siem, model, window, kit.profile)
+def measure(kit: Kit) -> Surveyed:
+    """What of every technique's evidence arrives, and the gaps that hypotheses wait on."""
+    return survey(kit)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
@@ -37,12 +34,18 @@ def verify_and_tell(kit: Kit) -> Verified:
     """Verify gaps, close their tickets, and tell of it."""
     verified = verify(opaque(kit))
     dispatch(kit)
-    if verified.passed or verified.closed or verified.failed or verified.regressed:
+    if any(
+        (verified.passed, verified.closed, verified.failed, verified.regressed, verified.expired)
+    ):
         tell(
             "Gaps",
             *[f"{gap.id} passed a probe ({gap.passes})" for gap in verified.passed],
             *[f"{gap.id} closed by evidence, {gap.ticket} closed" for gap in verified.closed],
             *[f"{gap.id} came back: {gap.reason}" for gap in verified.regressed],
+            *[
+                f"{gap.id} is open again, its risk was accepted until now"
+                for gap in verified.expired
+            ],
             *[f"{gap.id} still open on {len(gap.hosts)} hosts" for gap in verified.failed],
             closed=len(verified.closed),
         )
@@ -53,29 +56,34 @@ def verify_and_tell(kit: Kit) -> Verified:
 
 @flow(name="probe-telemetry")
 def probe_telemetry(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Measure the evidence of every technique with a model, and the detections' sight."""
+    """Measure all evidence, surface the gaps hypotheses wait on, and check the detections."""
     with open_home(home) as opened:
         kit = opened.kit(siem)
-        window = default_window(kit)
-        rows: list[dict[str, str]] = []
-        changed: list[Detection] = []
-        for model in kit.library.evidence.values():
-            sight = measure(opaque(kit), opaque(model), opaque(window))
-            changed += check_detections(kit, sight)
-            rows += [
-                {
-                    "technique": model.technique_id,
-                    "evidence": atom.label,
-                    "live on": f"{sight.live_share(atom.id):.1%} of {len(sight.population)} hosts",
-                }
-                for atom in model.atoms
-            ]
+        surveyed = measure(opaque(kit))
+        changed = watch_detections(kit)
+        dispatch(kit)
+    rows = [
+        {
+            "technique": sight.model.technique_id,
+            "evidence": atom.label,
+            "live on": f"{sight.live_share(atom.id):.1%} of {len(sight.population)} hosts",
+        }
+        for sight in surveyed.sights
+        for atom in sight.model.atoms
+    ]
     create_table_artifact(
         key="telemetry",
         table=[{name: escape(value) for name, value in row.items()} for row in rows],
         description="What of the evidence arrives",
     )
-    return {"atoms": len(rows), "detections_changed": [d.id for d in changed]}
+    for gap in surveyed.gaps:
+        announce("gap.surfaced", gap.id, source=gap.source, hosts=len(gap.hosts))
+    return {
+        "atoms": len(rows),
+        "gaps": [gap.id for gap in surveyed.gaps],
+        "blocked": list(surveyed.blocked),
+        "detections_changed": [d.id for d in changed],
+    }
 
 
 @flow(name="verify-gaps")
@@ -89,5 +97,6 @@ def verify_gaps_flow(siem: str = "lake", home: HomePath = None) -> dict[str, Any
         "failed": [gap.id for gap in verified.failed],
         "waiting": [gap.id for gap in verified.waiting],
         "regressed": [gap.id for gap in verified.regressed],
+        "expired": [gap.id for gap in verified.expired],
         "requeued": list(verified.requeued),
     }

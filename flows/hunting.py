@@ -17,13 +17,13 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer
 from huntonce.models.report.markdown import hunt_page
+from huntonce.models.stages.guarding import watch_detections
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import default_window, find_target, finish, look_for, start
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.settle import Settled
-from huntonce.models.stages.watch import check_detections
 from huntonce.models.windows import Window, utc
 
 REASONS_TOLD = 4
@@ -61,7 +61,7 @@ def run_hunt(
     run, sight, gaps = probe(
         opaque(kit), opaque(hypothesis), opaque(window), opaque(answer), once=once
     )
-    check_detections(kit, sight)
+    watch_detections(kit)
     _tell_evidence(hypothesis, sight, gaps)
     result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
     settled = conclude(opaque(kit), opaque(run), opaque(result))

@@ -11,9 +11,9 @@ from huntonce.flows.events import announce
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
+from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
-from huntonce.models.ports import IntelSource
-from huntonce.models.stages.collect import Collected, collect, failure_of
+from huntonce.models.stages.collect import Collected, collect, failure_of, failures_of
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise, ledger
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import default_window
@@ -89,13 +89,14 @@ def pull_intel(
 ) -> dict[str, Any]:
     """Pull intel from the configured TAXII sources, from where the last complete pull ended.
 
-    All of them are read; where one could not be, the run fails after the rest.
+    All of them are read; those that could not be are listed as ``failed``. Where none could be
+    read, the run itself fails.
     """
     with open_home(home) as opened:
         sources = (opened.source(source),) if source else opened.sources()
         pulled = pull_all(opened.kit(), sources)
     errors = [c.error for c in pulled if c.error is not None]
-    if errors:
+    if errors and len(errors) == len(pulled):
         # The first one as it is: a run whose only fault may pass can be tried again.
         raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
     return {
@@ -104,6 +105,7 @@ def pull_intel(
         "updated": sum(c.counts.updated for c in pulled),
         "duplicate": sum(c.counts.duplicate for c in pulled),
         "set_aside": sum(len(c.set_aside) for c in pulled),
+        "failed": failures_of(pulled),
     }
 
 

@@ -14,6 +14,7 @@ from huntonce.flows.reporting import write_report
 from huntonce.flows.story import tell
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import Answer, LedgerAnswer, NotDueError
+from huntonce.models.stages.collect import failures_of
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.hypothesise import Hypothesised, can_hunt, ledger
 from huntonce.models.stages.kit import Kit
@@ -44,6 +45,7 @@ def loop(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
         "intel_objects": sum(c.counts.objects for c in pulled),
         "intel_new": sum(c.counts.new for c in pulled),
         "set_aside": sum(len(c.set_aside) for c in pulled),
+        "failed": failures_of(pulled),
         "hypotheses": len(made.hypotheses),
         "hunts": [summary(one) for one in settled],
         "gaps": sorted({gap.id for one in settled for gap in one.gaps}),

@@ -1,12 +1,11 @@
 """Reporting: the programme's page and its numbers, written into a folder. Imports no Prefect."""
 
 import json
-import os
-import secrets
 from importlib.resources import files
 from pathlib import Path
 
 from huntonce.flows.bootstrap import DEMO_MARK, Home
+from huntonce.flows.files import replace_file
 from huntonce.models.errors import ConfigError
 from huntonce.models.report.definitions import DEFINITIONS
 from huntonce.models.report.programme import Programme, programme
@@ -38,7 +37,7 @@ def write_report(home: Home, out: Path | None = None) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in contents.items():
-            _replace(folder / name, text)
+            replace_file(folder / name, text)
     except OSError as error:
         raise ConfigError(
             f"cannot write the report into {folder}: {error.strerror or error}",
@@ -79,16 +78,3 @@ def metrics_document(shown: Programme) -> dict[str, object]:
             for name, definition in DEFINITIONS.items()
         },
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a half."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with fresh.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

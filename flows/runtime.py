@@ -22,6 +22,8 @@ QUIET: Mapping[str, str] = {
     # The second UI calls an analytics service even with analytics off.
     "PREFECT_SERVER_UI_V2_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Else the pages ask port 4200, whatever port they came from.
+    "PREFECT_SERVER_UI_API_URL": "/api",
     # SQLite keeps up with bursts of task runs only when it may write them in batches.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",

@@ -8,7 +8,7 @@ import csv
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -35,10 +35,12 @@ from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.profile import Asset, ChangeWindow, Profile
 from huntonce.models.stages.kit import Policy
 from huntonce.models.tlp import Tlp
+from huntonce.models.windows import utc
 
 FILE = "huntonce.toml"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Approval = Literal["ask", "auto"]
+ASSET_COLUMNS = "host,ip,role,platform,owner,joined,left"
 
 
 class _Part(BaseModel):
@@ -74,7 +76,9 @@ class OrganisationSettings(_Part):
     platforms: list[str] = Field(["windows"], description="ATT&CK platforms that we run.")
     technologies: list[str] = Field([], description="Products that we run.")
     assets: Path | None = Field(
-        None, description="CSV with host,ip,role,platform: the hosts that should send telemetry."
+        None,
+        description="CSV of the hosts that should send telemetry: host, and if you like ip, role, "
+        "platform, owner, joined and left (dates between which it is in scope).",
     )
     change_windows: list[ChangeWindowSettings] = Field([], description="When changes are expected.")
     privileged_accounts: list[str] = Field(
@@ -103,6 +107,9 @@ class PolicySettings(_Part):
     power_floor: float = Field(0.8, ge=0, le=1, description="Least power for 'ruled out'.")
     default_tlp: Tlp = Field(Tlp.AMBER, description="Marking of intel that carries none.")
     gap_passes: int = Field(2, ge=1, description="Consecutive passing probes that close a gap.")
+    max_lag_hours: float = Field(
+        24, gt=0, description="Longest time until 95 % of the events are taken in that is no gap."
+    )
     rule_author: str = Field("Huntonce", description="Author of promoted Sigma rules.")
     deploy: Approval = Field("auto", description="Detections to the lake: ask or auto.")
     open_ticket: Approval = Field("auto", description="Gap tickets: ask or auto.")
@@ -187,6 +194,14 @@ class TaxiiServerSettings(_Part):
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
 
 
+class LakeSettings(_Part):
+    """The embedded SIEM."""
+
+    retention_days: int | None = Field(
+        None, ge=1, description="Days of events that `huntonce lake retain` keeps; it asks without."
+    )
+
+
 class Settings(BaseSettings):
     """All of Huntonce's settings."""
 
@@ -200,6 +215,7 @@ class Settings(BaseSettings):
     organisation: OrganisationSettings = OrganisationSettings()
     policy: PolicySettings = PolicySettings()
     store: StoreSettings = StoreSettings()
+    lake: LakeSettings = LakeSettings()
     intel: dict[str, TaxiiSettings] = Field({}, description="Intel sources by name.")
     publish: dict[str, DestinationSettings] = Field({}, description="Destinations by name.")
     taxii: TaxiiServerSettings = TaxiiServerSettings()
@@ -311,30 +327,42 @@ def profile_of(settings: Settings, home: Path) -> Profile:
 
 
 def read_assets(path: Path) -> tuple[Asset, ...]:
-    """Assets of a CSV file with the columns host, ip, role, platform (all but host optional).
+    """Assets of a CSV file: host; ip, role, platform, owner, joined, left are optional columns.
 
     Raises:
-        ConfigError: The file cannot be read or has no column ``host``.
+        ConfigError: The file cannot be read, has no column ``host``, or a date is none.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "host" not in reader.fieldnames:
-                raise ConfigError(
-                    f"{path}: no column 'host'", hint="columns: host,ip,role,platform"
-                )
+                raise ConfigError(f"{path}: no column 'host'", hint=f"columns: {ASSET_COLUMNS}")
             return tuple(
                 Asset(
                     host=row["host"],
                     ip=row.get("ip") or "",
                     role=row.get("role") or "",
                     platform=(row.get("platform") or "windows").casefold(),
+                    owner=row.get("owner") or "",
+                    joined=_date(path, reader.line_num, row.get("joined")),
+                    left=_date(path, reader.line_num, row.get("left")),
                 )
                 for row in reader
                 if row["host"]
             )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: {error}", hint="set organisation.assets") from error
+
+
+def _date(path: Path, line: int, text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return utc(datetime.fromisoformat(text.strip()))
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}, line {line}: {text!r} is no date", hint="write 2026-11-02"
+        ) from error
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -351,4 +379,5 @@ def policy_of(settings: Settings) -> Policy:
         },
         gap_passes=part.gap_passes,
         rule_author=part.rule_author,
+        max_lag=timedelta(hours=part.max_lag_hours),
     )

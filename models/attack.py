@@ -4,26 +4,29 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
 from huntonce.models.attack_data import FORMAT, Document
+from huntonce.models.attack_types import (
+    LONGEST_ID,
+    Analytic,
+    LogSource,
+    Named,
+    Outcome,
+    Resolution,
+    Technique,
+    TechniqueState,
+    normalise,
+)
 from huntonce.models.errors import ConfigError
 
 DEFAULT_VERSION = "18.1"
-_TECHNIQUE = re.compile(
-    r"(?:https?://attack\.mitre\.org/(?:versions/v[0-9.]{1,6}/)?techniques/|attack[.:-])?"
-    r"T([0-9]{4})(?:[./]([0-9]{3}))?/?",
-    re.IGNORECASE | re.ASCII,
-)
 _LEADING_ID = re.compile(r"(T[0-9]{4}(?:[./][0-9]{3})?)[ :-]", re.IGNORECASE | re.ASCII)
-_OTHER_TAG = re.compile(r"[gsc][0-9]{4}|ta[0-9]{4}|ds[0-9]{4}", re.ASCII)
-_LONGEST_ID = 100
 _HOPS = 8
 _LISTS = ("tactics", "techniques", "groups", "campaigns", "software", "components")
 _PARTS = frozenset(("attack", "strategies", "analytics", "log_sources", *_LISTS))
@@ -36,109 +39,6 @@ _BAD_CATALOGUE = (
     AttributeError,
     TypeError,
 )
-
-
-class TechniqueState(StrEnum):
-    """Standing of a technique in its version of ATT&CK."""
-
-    ACTIVE = "active"
-    DEPRECATED = "deprecated"
-    REVOKED = "revoked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Technique:
-    """A technique or sub-technique.
-
-    Attributes:
-        tactics: Short names ("persistence") in the order ATT&CK gives them.
-        platforms: ATT&CK's names ("Windows", "Network Devices").
-        replaced_by: Technique id, where the state is revoked and ATT&CK names one; else "".
-        has_subtechniques: Whether active sub-techniques divide it further.
-    """
-
-    id: str
-    stix_id: str
-    name: str
-    tactics: tuple[str, ...]
-    platforms: tuple[str, ...]
-    state: TechniqueState
-    replaced_by: str = ""
-    has_subtechniques: bool = False
-
-    @property
-    def is_subtechnique(self) -> bool:
-        """Whether it has a parent."""
-        return "." in self.id
-
-    @property
-    def parent_id(self) -> str:
-        """Id of the technique it belongs to; "" for a technique."""
-        return self.id.partition(".")[0] if self.is_subtechnique else ""
-
-
-class Outcome(StrEnum):
-    """What became of a technique id that was looked up."""
-
-    CURRENT = "current"
-    REVOKED = "revoked"
-    FROM_V19 = "from_v19"
-    DEPRECATED = "deprecated"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """The answer for a technique id.
-
-    Attributes:
-        asked: The id as it was asked for.
-        id: The active technique that stands for it; "" where there is none.
-        why: What happened, in a sentence.
-        others: Further candidates, where a newer id stands for more than one technique.
-    """
-
-    asked: str
-    id: str
-    outcome: Outcome
-    why: str
-    others: tuple[str, ...] = ()
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is an active technique to hunt."""
-        return bool(self.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSource:
-    """A log source as an ATT&CK analytic refers to it; the channel may be free text."""
-
-    name: str
-    channel: str
-    component: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analytic:
-    """One analytic ("AN1221") of a detection strategy, for one platform as a rule."""
-
-    id: str
-    strategy_id: str
-    technique_id: str
-    platforms: tuple[str, ...]
-    log_sources: tuple[LogSource, ...]
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """A group, campaign or piece of software that ATT&CK names."""
-
-    stix_id: str
-    id: str
-    name: str
-    aliases: tuple[str, ...]
 
 
 class Catalogue:
@@ -183,6 +83,11 @@ class Catalogue:
     def active(self) -> tuple[Technique, ...]:
         """Techniques that are neither revoked nor deprecated, by id."""
         return tuple(t for t in self.techniques.values() if t.state is TechniqueState.ACTIVE)
+
+    @cached_property
+    def components(self) -> dict[str, str]:
+        """Data component id ("DC0032") to its name."""
+        return {row[0]: row[1] for row in self._document["components"]}
 
     @cached_property
     def analytics(self) -> dict[str, tuple[Analytic, ...]]:
@@ -257,7 +162,7 @@ class Catalogue:
         if younger:
             why = f"{key} was split; in ATT&CK v{self.version} it is {' and '.join(younger)}"
             return tuple(younger), why
-        return (), f"{key[:_LONGEST_ID]} is no tactic of ATT&CK v{self.version}"
+        return (), f"{key[:LONGEST_ID]} is no tactic of ATT&CK v{self.version}"
 
     def find(self, text: str) -> tuple[Technique, ...]:
         """Techniques that a person may mean by an id or (part of) a name, best first.
@@ -304,76 +209,9 @@ class Catalogue:
         if found is not None and found.usable:
             why = f"{key} is placed by its parent: {found.why}"
             return replace(found, why=why)
-        shown = key or repr(asked[:_LONGEST_ID])
+        shown = key or repr(asked[:LONGEST_ID])
         reason = f"not in Enterprise ATT&CK v{self.version}" if key else "no technique id of ATT&CK"
         return Resolution(asked=asked, id="", outcome=Outcome.UNKNOWN, why=f"{shown} is {reason}")
-
-
-def normalise(technique_id: str) -> str:
-    """An id as ATT&CK writes it ("T1053.005"); "" for what is not a technique id.
-
-    Understood are any case, T1053/005, attack.t1053.005 and the address of a technique's page.
-    """
-    text = technique_id.strip()
-    found = _TECHNIQUE.fullmatch(text) if len(text) <= _LONGEST_ID else None
-    if found is None:
-        return ""
-    return f"T{found[1]}.{found[2]}" if found[2] else f"T{found[1]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagCheck:
-    """What the ATT&CK tags of a Sigma rule are worth in a version of ATT&CK.
-
-    Attributes:
-        faults: Tags that no version known here has, with the reason.
-        notes: Tags that pass although they are of an older or newer ATT&CK, with what they mean.
-    """
-
-    faults: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def check_tags(tags: Iterable[str], catalogue: Catalogue) -> TagCheck:
-    """Faults and notes of a rule's tags; those outside ``attack.`` are not looked at.
-
-    Rules are tagged for one version of ATT&CK and read with another: what can be placed passes
-    with a note (attack.defense-evasion and attack.stealth, t1562.001 and t1685).
-    """
-    faults: list[str] = []
-    notes: list[str] = []
-    for tag in dict.fromkeys(tags):
-        name = tag.casefold()
-        if not name.startswith("attack."):
-            continue
-        placed, note = _placed_tag(name.removeprefix("attack."), catalogue)
-        shown = tag[:_LONGEST_ID]
-        if not placed:
-            faults.append(f"tag {shown!r}: {note}")
-        elif note:
-            notes.append(f"tag {shown!r}: {note}")
-    return TagCheck(faults=tuple(faults), notes=tuple(notes))
-
-
-def tag_faults(tags: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The faults alone, in words; empty where every tag can be placed."""
-    return check_tags(tags, catalogue).faults
-
-
-def _placed_tag(name: str, catalogue: Catalogue) -> tuple[bool, str]:
-    """Whether a tag without its namespace can be placed, and what there is to say of it."""
-    if normalise(name):
-        answer = catalogue.resolve(name)
-        # A deprecated technique is a true name of ATT&CK: the tag stands, the hunter is told.
-        known = answer.usable or answer.outcome in {Outcome.DEPRECATED, Outcome.REVOKED}
-        return known, "" if answer.outcome is Outcome.CURRENT else answer.why
-    if _OTHER_TAG.fullmatch(name) and not name.startswith("ta"):
-        if name.startswith("ds") or name in catalogue.named:
-            return True, ""
-        return True, f"{name.upper()} is not active in ATT&CK v{catalogue.version}"
-    tactics, why = catalogue.tactic(name)
-    current = name in {*tactics} or (len(tactics) == 1 and name.startswith("ta"))
-    return bool(tactics), "" if current else why
 
 
 def read_catalogue(packed: bytes, crosswalk: bytes | None = None) -> Catalogue:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from huntonce.models.entity import Kind
 from huntonce.models.finding import EventRef
+from huntonce.models.ledger import Guard
 
 
 class DetectionState(StrEnum):
@@ -104,3 +105,17 @@ class Detection:
     def key(self) -> str:
         """The rule's id."""
         return self.rule_id
+
+
+def guard_of(detection: Detection, siem: str = "") -> Guard:
+    """A detection as the ledger looks at it: as a guard on a SIEM ("" = on any)."""
+    certificate = detection.certificate
+    return Guard(
+        detection_id=detection.id,
+        state=detection.state.value,
+        certified=certificate is not None and certificate.holds,
+        scheduled=any(
+            d.observed == "enabled" and siem in {"", d.siem} for d in detection.deployments
+        ),
+        healthy=detection.healthy,
+    )

@@ -6,6 +6,7 @@ HuntonceError
 ├── ConnectorError         something outside failed
 │   ├── TransientError     may work next time: retry
 │   └── TerminalError      will not work next time: stop and tell a person
+│       └── UnsupportedError   this connector has no way to do what was asked
 └── StateError             the store could not keep or find a record
 """
 
@@ -59,6 +60,10 @@ class TransientError(ConnectorError):
 
 class TerminalError(ConnectorError):
     """Will not succeed if tried again."""
+
+
+class UnsupportedError(TerminalError):
+    """The other side has no way to do what was asked; asking with more rights would not help."""
 
 
 class StateError(HuntonceError):

@@ -2,11 +2,12 @@
 
 surfaced ──> accepted ──> remediating ──> verifying ──> closed ──> regressed
     │            │             │              │                        │
-    └────────────┴─────────────┴──> risk_accepted (expires)    (as surfaced)
+    └────────────┴─────────────┴──> risk_accepted (expires, or is taken on after all)
 A probe may move any open state to ``verifying``; only consecutive passes move it to ``closed``.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from huntonce.models.entity import Kind
@@ -59,11 +60,34 @@ TRANSITIONS: dict[GapState, frozenset[GapState]] = {
         {GapState.CLOSED, GapState.REMEDIATING, GapState.SURFACED, GapState.RISK_ACCEPTED}
     ),
     GapState.CLOSED: frozenset({GapState.REGRESSED}),
-    GapState.RISK_ACCEPTED: frozenset({GapState.SURFACED, GapState.VERIFYING}),
+    GapState.RISK_ACCEPTED: frozenset(
+        {GapState.SURFACED, GapState.ACCEPTED, GapState.REMEDIATING, GapState.VERIFYING}
+    ),
     GapState.REGRESSED: frozenset(
         {GapState.ACCEPTED, GapState.REMEDIATING, GapState.VERIFYING, GapState.RISK_ACCEPTED}
     ),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """What mending a gap would do for one hypothesis, in one group of its evidence.
+
+    Attributes:
+        hypothesis: Its key.
+        dark: Share of the hosts in scope (0..1) that show nothing of the group.
+        lit: Share of the hosts in scope that would show it, were this gap alone mended.
+        rest: Least share of hosts seen over the groups that no gap could light.
+        start, end: The window (ISO) that could not be looked at as it should.
+    """
+
+    hypothesis: str
+    group: str
+    dark: float
+    lit: float
+    rest: float
+    start: str
+    end: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +107,12 @@ class Gap:
         passes: Consecutive passing probes so far.
         measured_to: End of the telemetry (ISO) that the last probe saw; the same telemetry looked
             at twice is one probe.
+        waits: What mending it would do, for each hypothesis that could not be looked at in full.
+        guards: Ids of the detections that lost their sight by it.
+        business: Why mending it is worth the work, in words: what waits, and who is behind it.
+        accepted: Somebody took it on.
+        risk_until, risk_reason, risk_by: Until when (ISO date) somebody lives with it, why, who.
+        wanted_hours: For ``retention``: how far back the telemetry should reach.
     """
 
     id: str = ""
@@ -104,6 +134,24 @@ class Gap:
     passes: int = 0
     measured_to: str = ""
     ticket: str = ""
+    waits: tuple[Wait, ...] = ()
+    guards: tuple[str, ...] = ()
+    business: str = ""
+    accepted: bool = False
+    risk_until: str = ""
+    risk_reason: str = ""
+    risk_by: str = ""
+    wanted_hours: int = 0
+
+    def risk_holds(self, today: date) -> bool:
+        """Whether somebody lives with it on a day; the last day is included."""
+        return bool(self.risk_until) and today <= date.fromisoformat(self.risk_until)
+
+    def standing(self, today: date) -> GapState:
+        """The state that it has while it is as it is: where a failed probe puts it back."""
+        if self.risk_holds(today):
+            return GapState.RISK_ACCEPTED
+        return GapState.REMEDIATING if self.accepted else GapState.SURFACED
 
     @property
     def kind(self) -> Kind:

@@ -42,7 +42,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuntRun:
-    """A hunt with its verdict and all that the verdict stands on."""
+    """A hunt with its verdict and all that the verdict stands on.
+
+    Attributes:
+        floor: Least power for ``ruled_out`` when it was concluded.
+    """
 
     id: str = ""
     hypothesis_key: str
@@ -64,13 +68,32 @@ class HuntRun:
     detection_ids: tuple[str, ...] = ()
     case_ids: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    floor: float = 0.0
     concluded_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.verdict is Verdict.RULED_OUT and not any(check.executed for check in self.checks):
-            raise DomainError("a hypothesis cannot be ruled out without an executed check")
+        if self.verdict is Verdict.RULED_OUT:
+            self._proven()
         if self.state is HuntState.CONCLUDED and (self.verdict is None or not self.outcomes):
             raise DomainError("a concluded hunt has a verdict and at least one outcome")
+
+    def _proven(self) -> None:
+        """Nothing, where what the run holds rules its hypothesis out.
+
+        Raises:
+            DomainError: It does not.
+        """
+        if not any(check.executed for check in self.checks):
+            raise DomainError("a hypothesis cannot be ruled out without an executed check")
+        if self.power is None:
+            raise DomainError("a hypothesis cannot be ruled out without a power statement")
+        if self.power.value < self.floor or not self.power.value:
+            raise DomainError(
+                f"a hypothesis cannot be ruled out with a power of {self.power.value:.1%} under "
+                f"the floor of {self.floor:.0%}"
+            )
+        if any(group.required and not group.value for group in self.power.groups):
+            raise DomainError("a hypothesis cannot be ruled out while needed evidence is nowhere")
 
     @property
     def kind(self) -> Kind:

@@ -77,7 +77,9 @@ class Hypothesis:
         verdict: Of the last concluded hunt; None before the first.
         logic_version, evidence_version, attack_version: What the last derivation used; a change
             makes an earlier verdict stale, it does not make a new hypothesis.
-        hunted: (start, end) ISO pairs of the windows that concluded hunts have covered.
+        hunted: (start, end, SIEM) of the windows that concluded hunts have seen there, in ISO
+            times; pairs without a SIEM, as they were written once, are of the lake. ``ledger``
+            reads and writes it.
     """
 
     id: str = ""
@@ -97,7 +99,7 @@ class Hypothesis:
     logic_version: str = ""
     evidence_version: str = ""
     attack_version: str = ""
-    hunted: tuple[tuple[str, str], ...] = ()
+    hunted: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.statement.strip():

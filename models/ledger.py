@@ -8,7 +8,7 @@ hunted before                    -> concluded          (hunt what no hunt has se
 otherwise                        -> new                (hunt the window)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,8 @@ from huntonce.models.errors import DomainError
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.windows import Window, merge, subtract, utc
 
+LAKE = "lake"
+"""The SIEM of windows that were recorded before the ledger told SIEMs apart."""
 _PROMOTED = frozenset({"experimental", "test", "stable"})
 
 
@@ -48,7 +50,7 @@ class Guard:
         detection_id: As people read it ("D-4").
         state: Of its life ("draft", "experimental", "test", "stable" ...).
         certified: Its certificate holds.
-        scheduled: It was observed on a SIEM that runs it (or on the lake).
+        scheduled: It was observed on the SIEM in question (the lake is one), which runs it.
         healthy: Its evidence arrives; None before the first check.
     """
 
@@ -74,7 +76,7 @@ class Guard:
         if not self.certified:
             found.append("its certificate does not hold")
         if not self.scheduled:
-            found.append("no SIEM runs it")
+            found.append("it is not observed to run")
         if self.healthy is None:
             found.append("its health was never checked")
         elif not self.healthy:
@@ -99,24 +101,27 @@ def consult(
     hypothesis: Hypothesis | None,
     *,
     wanted: Window,
+    siem: str = LAKE,
     versions: Versions | None = None,
     guards: Sequence[Guard] = (),
     running: Iterable[Window] | None = None,
 ) -> LedgerAnswer:
-    """What the ledger says of hunting ``wanted``.
+    """What the ledger says of hunting ``wanted`` on a SIEM.
 
+    What was seen on another SIEM says nothing of this one, nor does what runs there.
     Only ``stale`` gives hours that a concluded hunt has seen already.
 
     Args:
         hypothesis: As stored; None where it is not known yet. Its ``hunted`` holds what concluded
             hunts have really seen: a hunt that was blind to a span must not have added it.
         wanted: What one would like to hunt.
+        siem: Where; ``guards`` and ``running`` are those of it.
         versions: What a hunt would stand on now, to compare with the stored hypothesis.
         guards: Every detection of this hypothesis.
         running: Windows of live runs; None where unknown, then the hypothesis' state decides. An
             empty list says that a run in state hunting was killed.
     """
-    seen = hunted_windows(hypothesis) if hypothesis else ()
+    seen = hunted_windows(hypothesis, siem) if hypothesis else ()
     unseen = subtract(wanted, seen)
     if changed := _changed(hypothesis, versions or Versions()) if hypothesis and seen else ():
         why = f"hunted before, but since then {' and '.join(changed)}: the whole window again"
@@ -133,23 +138,53 @@ def consult(
     return _unless_running(hypothesis, running, Answer.NEW, why, unseen)
 
 
-def hunted_windows(hypothesis: Hypothesis) -> tuple[Window, ...]:
-    """The windows that concluded hunts of it have seen, sorted and disjoint.
+def hunted_windows(hypothesis: Hypothesis, siem: str = LAKE) -> tuple[Window, ...]:
+    """The windows that concluded hunts of it have seen on a SIEM, sorted and disjoint.
 
     Raises:
-        DomainError: The record is not made of pairs of ISO times.
+        DomainError: The record is not made of ISO times and a SIEM.
     """
+    return _hunted(hypothesis).get(siem, ())
+
+
+def add_hunted(
+    hypothesis: Hypothesis, window: Window, siem: str = LAKE
+) -> tuple[tuple[str, ...], ...]:
+    """The ``hunted`` value of a hypothesis after one more window was seen on a SIEM."""
+    hunted = _hunted(hypothesis)
+    more = Window(utc(window.start), utc(window.end))
+    return _written({**hunted, siem: merge([*hunted.get(siem, ()), more])})
+
+
+def join_hunted(one: Hypothesis, other: Hypothesis) -> tuple[tuple[str, ...], ...]:
+    """The ``hunted`` value of two hypotheses that become one."""
+    mine, theirs = _hunted(one), _hunted(other)
+    return _written(
+        {siem: merge([*mine.get(siem, ()), *theirs.get(siem, ())]) for siem in {*mine, *theirs}}
+    )
+
+
+def still_hunted(hypothesis: Hypothesis, versions: Versions) -> tuple[tuple[str, ...], ...]:
+    """The ``hunted`` value that a hunt with these versions finds: what others saw is stale."""
+    return () if _changed(hypothesis, versions) else hypothesis.hunted
+
+
+def _hunted(hypothesis: Hypothesis) -> dict[str, tuple[Window, ...]]:
+    spans: dict[str, list[Window]] = {}
     try:
-        pairs = [(_time(start), _time(end)) for start, end in hypothesis.hunted]
+        for start, end, *siem in hypothesis.hunted:
+            spans.setdefault(siem[0] if siem else LAKE, []).append(Window(_time(start), _time(end)))
     except ValueError as error:
         raise DomainError(f"{hypothesis.id or hypothesis.key}: hunted windows: {error}") from error
-    return merge(Window(start, end) for start, end in pairs)
+    return {siem: merge(windows) for siem, windows in spans.items()}
 
 
-def add_hunted(hypothesis: Hypothesis, window: Window) -> tuple[tuple[str, str], ...]:
-    """The ``hunted`` value of a hypothesis after one more window was seen."""
-    joined = merge([*hunted_windows(hypothesis), Window(utc(window.start), utc(window.end))])
-    return tuple((item.start.isoformat(), item.end.isoformat()) for item in joined)
+def _written(hunted: Mapping[str, Sequence[Window]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (window.start.isoformat(), window.end.isoformat(), siem)
+        for siem in sorted(hunted)
+        for window in hunted[siem]
+    )
 
 
 def _time(text: str) -> datetime:

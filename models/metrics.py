@@ -42,7 +42,7 @@ class Metrics:
 
 def measure(log: Iterable[Transition], hunts: Sequence[HuntRun]) -> Metrics:
     """Count what the log records; verdicts are those of each hypothesis' last concluded hunt."""
-    rows: dict[Kind, dict[str, list[Transition]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[str, dict[str, list[Transition]]] = defaultdict(lambda: defaultdict(list))
     for row in log:
         rows[row.kind][row.subject].append(row)
     gaps = rows[Kind.GAP].values()

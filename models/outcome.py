@@ -83,14 +83,16 @@ def open_case(
     observables = {(o.type, o.value): o for finding in evil for o in finding.observables}
     worst = evil[0]
     more = f" and {len(evil) - 1} more" if len(evil) > 1 else ""
+    techniques = (hypothesis.technique_id, *(f.technique_id for f in evil))
+    behaviour = f"{hypothesis.technique_id} {hypothesis.technique_name}".strip()
     return Case(
         natural_key=digest("case", hypothesis.key, sorted(f.key for f in evil))[:32],
-        title=f"{hypothesis.technique_id} {hypothesis.technique_name}: {worst.title}{more}",
+        title=f"{behaviour}: {worst.title}{more}",
         summary="\n".join(f"{f.id} ({f.score:.2f}) {f.title}: {f.reason}" for f in evil),
         hypothesis_key=hypothesis.key,
         finding_ids=tuple(f.id for f in evil),
         detection_ids=tuple(d.id for d in detections),
-        technique_ids=(hypothesis.technique_id,),
+        technique_ids=tuple(dict.fromkeys(one for one in techniques if one)),
         severity="high",
         tlp=tightest((source.tlp for source in hypothesis.sources), default_tlp),
         hosts=hosts,

@@ -3,7 +3,7 @@
 Every connector implements one of these; every connector of a kind passes one contract suite.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -17,12 +17,24 @@ from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
-from huntonce.models.intel import AddCounts, IntelObject
+from huntonce.models.intake import (
+    FeedRepository,
+    IntelRepository,
+    Quarantine,
+    SetAsideRepository,
+)
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
-from huntonce.models.query import FieldWant, SearchResult, SiemCapabilities, SigmaSearch
-from huntonce.models.setaside import InputKind, SetAside
+from huntonce.models.query import (
+    LAG_SCHEMA,
+    FieldWant,
+    Revision,
+    SearchResult,
+    SiemCapabilities,
+    SigmaSearch,
+    count_by_hour,
+)
 from huntonce.models.transition import Transition
 from huntonce.models.windows import Window
 
@@ -30,43 +42,6 @@ Clock = Callable[[], datetime]
 
 
 # ---------------------------------------------------------------- intel
-
-
-class IntelBatch(Protocol):
-    """One page or file of intel."""
-
-    @property
-    def objects(self) -> Sequence[IntelObject]:
-        """What passed the checks."""
-        ...
-
-    @property
-    def set_aside(self) -> Sequence[SetAside]:
-        """What did not."""
-        ...
-
-    @property
-    def cursor(self) -> str | None:
-        """Set on the last batch of a complete pull only: where the next one starts."""
-        ...
-
-
-class IntelSource(Protocol):
-    """Somewhere intel comes from."""
-
-    @property
-    def name(self) -> str:
-        """Registered name of the feed."""
-        ...
-
-    def pull(self, cursor: str | None) -> Iterator[IntelBatch]:
-        """Batches after a cursor (None = from the start), in the source's order.
-
-        Raises:
-            TransientError, TerminalError: The source could not be read; batches already yielded
-                stand, the cursor does not move.
-        """
-        ...
 
 
 class PublishAnswer(Protocol):
@@ -142,6 +117,27 @@ class Siem(Protocol):
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         """Uid to the original event as JSON text, for those still held."""
         ...
+
+    # What follows a connector may do better; whoever inherits from this class need not.
+
+    def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
+        """Events that a Sigma detection matches, counted: ``COUNT_SCHEMA``. Errors as ``search``.
+
+        This way fetches the events; a connector that can count does it there.
+        """
+        return count_by_hour(self.search(query, window))
+
+    def lags(self, window: Window) -> pa.Table:  # noqa: ARG002 - for those that know
+        """How late events were taken in: ``LAG_SCHEMA``; empty where nothing says so."""
+        return LAG_SCHEMA.empty_table()
+
+    def revisions(self, window: Window) -> Sequence[Revision]:  # noqa: ARG002 - as above
+        """Spans that cover all that is held in a window, each named by its content.
+
+        What a mark stands for never changes, so answers may be kept by it. Empty: content has no
+        names here, and nothing may be kept.
+        """
+        return ()
 
 
 # ---------------------------------------------------------------- outcomes
@@ -242,40 +238,6 @@ class Repository(Protocol[E]):
         ...
 
 
-class IntelRepository(Protocol):
-    """Intel objects, whole, every version, with where each came from."""
-
-    def add(self, objects: Iterable[IntelObject], *, feed: str, at: datetime) -> AddCounts:
-        """Store versions not yet held; the same version again only adds its feed."""
-        ...
-
-    def latest(self, *types: str) -> Iterator[IntelObject]:
-        """The newest version of each object, revoked ones left out; of the given types or all."""
-        ...
-
-    def get(self, object_id: str) -> IntelObject | None:
-        """The newest version."""
-        ...
-
-    def feeds(self, object_id: str) -> tuple[str, ...]:
-        """Feeds that delivered any version of it."""
-        ...
-
-    def cursor(self, feed: str) -> str | None: ...
-
-    def set_cursor(self, feed: str, cursor: str) -> None: ...
-
-
-class SetAsideRepository(Protocol):
-    """Refused input, kept to be looked at again."""
-
-    def add(self, items: Iterable[SetAside], *, at: datetime) -> int:
-        """Record; the same refusal twice is one row. Returns how many were new."""
-        ...
-
-    def list(self, kind: InputKind | None = None) -> tuple[SetAside, ...]: ...
-
-
 class Outbox(Protocol):
     """What is to leave."""
 
@@ -328,7 +290,9 @@ class UnitOfWork(Protocol):
     """One transaction over the store; leaving the block without ``commit`` rolls back."""
 
     intel: IntelRepository
+    feeds: FeedRepository
     set_aside: SetAsideRepository
+    quarantine: Quarantine
     hypotheses: Repository[Hypothesis]
     hunts: Repository[HuntRun]
     claims: HuntClaims

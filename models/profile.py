@@ -45,12 +45,25 @@ class ChangeWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """A host that should send telemetry."""
+    """A host that should send telemetry.
+
+    Attributes:
+        owner: Who mends it.
+        joined, left: Between them it is in scope; None: from the beginning, to the end.
+    """
 
     host: str
     ip: str = ""
     role: str = ""
     platform: str = "windows"
+    owner: str = ""
+    joined: datetime | None = None
+    left: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Its short name, as telemetry shows it."""
+        return self.host.split(".", 1)[0].upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

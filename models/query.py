@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from huntonce.models.windows import Window
 
 TIME = pa.timestamp("us", tz="UTC")
 EVENT_COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
@@ -44,6 +47,20 @@ FILL_SCHEMA = pa.schema(
 ``filled`` is null where events carry the field but the SIEM has no mapping for it: it is stored and
 cannot be searched.
 """
+
+COUNT_SCHEMA = pa.schema([("host", pa.string()), ("hour", TIME), ("events", pa.int64())])
+"""One row a host and clock hour with events that a search matches."""
+
+LAG_SCHEMA = pa.schema(
+    [
+        ("host", pa.string()),
+        ("channel", pa.string()),
+        ("events", pa.int64()),
+        ("p95", pa.float64()),
+    ]
+)
+"""One row a host and channel whose events say when they were taken in: how many do, and the 95th
+percentile of the seconds from happening to being taken in (never negative)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +115,26 @@ class SearchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What a SIEM holds of a span, named by its content.
+
+    Attributes:
+        span: Part of the time line; the revisions of one answer do not overlap.
+        mark: Changes whenever an event of the span is added, changed or dropped, late ones too.
+    """
+
+    span: Window
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiemCapabilities:
     """What a SIEM connector can do.
 
     Attributes:
+        retention_days: Days for which events are kept, as the SIEM is set up; None: not known, or
+            kept for ever.
+        channel_retention_days: The same for single channels that differ.
         query_language: Name of the language that queries are sent in.
         max_window_days: Longest window of one search; None for any.
         scheduled_rules: Deployed rules run there by themselves.
@@ -111,4 +144,18 @@ class SiemCapabilities:
     max_window_days: int | None = None
     aggregation: bool = True
     scheduled_rules: bool = False
+    retention_days: int | None = None
+    channel_retention_days: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def count_by_hour(result: SearchResult) -> pa.Table:
+    """A search's events as ``COUNT_SCHEMA``."""
+    table = result.table.select(["host", "time"])
+    hours = pc.floor_temporal(table.column("time"), unit="hour")
+    counted = (
+        pa.table({"host": table.column("host"), "hour": hours})
+        .group_by(["host", "hour"])
+        .aggregate([([], "count_all")])
+    )
+    return counted.rename_columns(["host", "hour", "events"]).cast(COUNT_SCHEMA)

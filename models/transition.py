@@ -15,6 +15,7 @@ class Transition:
 
     Attributes:
         seq: Position in the chain, from 1; 0 before it is stored.
+        kind: What it is about; as the row has it where this version knows no such kind.
         subject: Short id ("GAP-3").
         before: State before; "" at birth.
         actor: Who or what did it.
@@ -23,7 +24,7 @@ class Transition:
     """
 
     seq: int = 0
-    kind: Kind
+    kind: Kind | str
     subject: str
     before: str
     after: str
@@ -38,7 +39,7 @@ class Transition:
         """SHA-256 over the row and its predecessor's hash."""
         return digest(
             self.seq,
-            self.kind.value,
+            str(self.kind),
             self.subject,
             self.before,
             self.after,

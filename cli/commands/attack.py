@@ -12,8 +12,9 @@ from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
-    from huntonce.models.attack import Catalogue, Technique
+    from huntonce.models.attack import Catalogue
     from huntonce.models.attack_data import Document
+    from huntonce.models.attack_types import Technique
     from huntonce.models.stages.attack import Migrated
 
 app = typer.Typer(help="The ATT&CK catalogue.", no_args_is_help=True)

@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.text import Text
 
 from huntonce.cli.output import FAILED, cell, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 if TYPE_CHECKING:
-    from huntonce.models.finding import Finding
-    from huntonce.models.gap import Gap
     from huntonce.models.hypothesis import Hypothesis
-    from huntonce.models.ledger import LedgerAnswer
     from huntonce.models.stages.hypothesise import Hypothesised
     from huntonce.models.stages.kit import Kit
-    from huntonce.models.stages.settle import Settled
     from huntonce.models.windows import Window
 
 hypotheses = typer.Typer(help="What intel makes us suspect.", invoke_without_command=True)
@@ -175,6 +170,7 @@ def hunt(
 ) -> None:
     """Hunt for one behaviour now: what can be seen, what was found, and what comes of it."""
     from huntonce.cli import views
+    from huntonce.cli.huntscreen import fixes_for, show_hunt
     from huntonce.models.stages.operate import carry_out, find_target
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
@@ -182,8 +178,10 @@ def hunt(
         hypothesis = find_target(kit, target)
         window = window_of(kit, since, until)
         answer, settled = carry_out(kit, hypothesis, window)
+        fixes = fixes_for(settled, kit.policy.power_floor)
         output.answer(
-            views.hunt(answer, settled), lambda console: show_hunt(console, answer, settled)
+            views.hunt(answer, settled, fixes),
+            lambda console: show_hunt(console, answer, settled, fixes),
         )
 
 
@@ -198,95 +196,6 @@ def window_of(kit: "Kit", since: str, until: str) -> "Window":
     return Window(
         parse_time(since) if since else extent.start, parse_time(until) if until else extent.end
     )
-
-
-def show_hunt(console: Console, answer: "LedgerAnswer", settled: "Settled") -> None:
-    """A hunt on one screen."""
-    run, hypothesis = settled.run, settled.hypothesis
-    console.print(
-        Text(f"{hypothesis.technique_id} {hypothesis.technique_name}", style="bold"),
-        Text(f"  {run.id}, {hypothesis.id}, {run.siem}", style="dim"),
-    )
-    console.print(Text(clean(hypothesis.statement)))
-    console.print()
-    if run.power is not None:
-        console.print(Text(f"Seen     {run.power.words}"))
-    verdict = run.verdict.value if run.verdict else ""
-    why = run.why.removesuffix(f": {run.power.words}") if run.power else run.why
-    console.print(Text("Verdict  "), cell(verdict), Text(f": {clean(why)}"), sep="")
-    console.print(Text(f"Ledger   {answer.answer.value}: {answer.why}", style="dim"))
-    _show_findings(console, settled.findings)
-    show_gaps(console, settled.gaps)
-    _show_promoted(console, settled)
-    ids = [finding.id for finding in settled.findings] or [run.id]
-    console.print(
-        Text(
-            f"\nEvents and queries as sent: huntonce show {ids[0]} | huntonce show {run.id}", "dim"
-        )
-    )
-
-
-def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
-    if not findings:
-        return
-    console.print()
-    for finding in findings:
-        head = Text.assemble(
-            (f"{finding.id} ", "bold"),
-            cell(finding.disposition.value),
-            f" {finding.score:.2f}  {clean(finding.title)}",
-        )
-        body = Text(f"on {', '.join(finding.hosts[:8])}; {len(finding.events)} events, ")
-        body.append(f"{finding.first:%Y-%m-%d %H:%M} .. {finding.last:%H:%M} UTC\n")
-        command = finding.details.get("action") or finding.details.get("tool", "")
-        if command:
-            body.append(f"runs {clean(command, 240)}\n")
-        for item in finding.terms:
-            body.append(f"  {item.value:+.2f} {item.name}: {clean(item.why, 200)}\n")
-        body.rstrip()
-        console.print(Panel(body, title=head, title_align="left", padding=(0, 1)))
-
-
-def show_gaps(console: Console, gaps: "tuple[Gap, ...] | list[Gap]") -> None:
-    """Gaps, each with the command that mends it."""
-    if not gaps:
-        return
-    console.print()
-    for gap in gaps:
-        head = Text.assemble((f"{gap.id} ", "bold yellow"), clean(gap.reason, 400))
-        if gap.ticket:
-            head.append(f" [{gap.ticket}]", style="dim")
-        console.print(head)
-        if gap.remedy.commands:
-            console.print(Text(f"      fix: {gap.remedy.commands[0]}", style="cyan"))
-
-
-def _show_promoted(console: Console, settled: "Settled") -> None:
-    if settled.detections or settled.cases or settled.not_automated:
-        console.print()
-    for detection in settled.detections:
-        console.print(
-            Text.assemble((f"{detection.id} ", "bold"), f"detection {clean(detection.title)}")
-        )
-        certificate = detection.certificate
-        if certificate:
-            low, high = certificate.interval
-            console.print(
-                Text(
-                    f"      {detection.state.value}: fires on {certificate.fired} of "
-                    f"{certificate.expected} events, {certificate.benign_hits} false among "
-                    f"{certificate.benign_events} usual ones, "
-                    f"{certificate.alerts_a_day:.2f} alerts a day [{low:.2f} to {high:.2f}]"
-                )
-            )
-    for reason in settled.not_automated:
-        console.print(Text(f"not automated: {clean(reason, 400)}", style="yellow"))
-    for case in settled.cases:
-        console.print(
-            Text.assemble(
-                (f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}"
-            )
-        )
 
 
 @hunts.callback()

@@ -83,10 +83,9 @@ def pull(
 
 
 def _collected(items: "Sequence[Collected]") -> dict[str, object]:
-    from huntonce.models.stages.collect import failure_of
+    from huntonce.models.stages.collect import failures_of
 
     refused = [item for collected in items for item in collected.set_aside]
-    failed = [(c.feed, failure_of(c.error)) for c in items if c.error is not None]
     return {
         "objects": sum(c.counts.objects for c in items),
         "new": sum(c.counts.new for c in items),
@@ -95,10 +94,7 @@ def _collected(items: "Sequence[Collected]") -> dict[str, object]:
         "skipped": sum(c.skipped for c in items),
         "set_aside": set_aside_rows(refused),
         "feeds": [c.feed for c in items],
-        "failed": [
-            {"feed": feed, "error": f.error, "hint": f.hint, "fault": f.fault.value}
-            for feed, f in failed
-        ],
+        "failed": failures_of(items),
     }
 
 
@@ -127,6 +123,19 @@ def sources(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
             {"sources": [feed_row(one) for one in states]},
             lambda console: show_feeds(console, states),
         )
+
+
+@app.command("revoked")
+def revoked(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List what its makers have withdrawn: it is kept, and neither hunted nor swept for."""
+    from huntonce.cli.commands.intel_views import revoked_row, show_revoked
+
+    with session(home, as_json=as_json) as (opened, output):
+        with opened.store.unit() as unit:
+            gone = [item for item in unit.intel.latest(revoked=True) if item.revoked]
+            feeds = unit.intel.feeds_of(item.id for item in gone)
+        rows = [revoked_row(item, feeds.get(item.id, ())) for item in gone]
+        output.answer({"revoked": rows}, lambda console: show_revoked(console, rows))
 
 
 @app.command("quarantine")

@@ -1,5 +1,6 @@
-"""How the health of the feeds and the quarantine are shown."""
+"""How the health of the feeds, the quarantine and what was withdrawn are shown."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from huntonce.cli.output import cell, clean, table
-from huntonce.models.intel import FeedHealth
+from huntonce.models.intel import FeedHealth, IntelObject
 
 if TYPE_CHECKING:
     from huntonce.flows.settings import TaxiiSettings
-    from huntonce.models.stages.collect import KeptRefusal
+    from huntonce.models.intake import KeptRefusal
 
 STALE_AFTER = 3
 """Intervals without a success after which a source is stale."""
@@ -157,3 +158,33 @@ def show_quarantine(console: Console, kept: "Sequence[KeptRefusal]") -> None:
     if len(kept) > _SHOWN:
         console.print(f"... and {len(kept) - _SHOWN} more (--json has all, with their bytes)")
     console.print("huntonce intel replay tries them again.")
+
+
+def revoked_row(item: IntelObject, feeds: Sequence[str]) -> dict[str, object]:
+    """A withdrawn object for a JSON answer."""
+    name = item.content.get("name")
+    return {
+        "id": item.id,
+        "type": item.type,
+        "name": name if isinstance(name, str) else "",
+        "since": item.version,
+        "feeds": list(feeds),
+    }
+
+
+def show_revoked(console: Console, rows: Sequence[Mapping[str, object]]) -> None:
+    """How many of each type, and the newest of them."""
+    if not rows:
+        console.print("Nothing that is held was withdrawn by its maker.")
+        return
+    kinds = Counter(str(row["type"]) for row in rows)
+    words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    console.print(f"Withdrawn by their makers: {words}")
+    newest = sorted(rows, key=lambda row: str(row["since"]), reverse=True)
+    shown = [
+        (str(row["since"])[:10], row["type"], cell(row["name"] or row["id"], limit=60))
+        for row in newest[:_SHOWN]
+    ]
+    console.print(table(("since", "type", "name"), shown))
+    if len(rows) > _SHOWN:
+        console.print(f"... and {len(rows) - _SHOWN} more (--json has all)")

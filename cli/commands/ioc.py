@@ -24,14 +24,19 @@ def ioc(
     siem: SiemOption = "lake",
     as_json: JsonOption = False,
 ) -> None:
-    """Look for every stored indicator: hit, miss, could not look, not matchable or left out."""
+    """Look for every stored indicator: hit, miss, could not look, not matchable or left out.
+
+    Evil becomes a case for incident response, as from any hunt.
+    """
     from huntonce.cli.commands.hunting import window_of
+    from huntonce.models.stages.dispatch import dispatch
     from huntonce.models.stages.ioc import sweep
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit(siem)
         window = window_of(kit, since, until)
         swept = sweep(kit, languages(), _lists(opened), window)
+        dispatch(kit)
         output.answer(_view(swept), lambda console: _show(console, swept))
 
 
@@ -59,11 +64,17 @@ def _lists(opened: Any) -> "Warninglists":  # noqa: ANN401 - a Home; flows are i
 def _view(swept: "Swept") -> dict[str, Any]:
     from huntonce.cli import views
 
+    run = swept.run
     return {
+        "id": run.id if run else "",
         "window": [swept.window.start.isoformat(), swept.window.end.isoformat()],
+        "verdict": run.verdict.value if run and run.verdict else None,
+        "why": run.why if run else "no indicator can be looked for",
+        "power": views.power(run.power if run else None),
         "counts": swept.counts(),
         "indicators": [_result(one) for one in swept.results],
         "findings": [views.finding(finding) for finding in swept.findings],
+        "cases": [views.case(case) for case in swept.cases],
         "queries": [views.check(check) for check in swept.checks],
     }
 
@@ -113,6 +124,11 @@ def _show(console: Console, swept: "Swept") -> None:
                 f" {finding.score:.2f}  {clean(finding.title, 200)}",
             )
         )
+    for case in swept.cases:
+        console.print(Text.assemble((f"{case.id} ", "bold"), clean(case.title, 200)))
+    if swept.run is not None and swept.run.verdict is not None:
+        verdict = swept.run.verdict.value.replace("_", " ")
+        console.print(Text(f"\n{swept.run.id}: {verdict}: {clean(swept.run.why, 400)}"))
     for status in (Status.MISS, Status.COULD_NOT_LOOK, Status.NOT_MATCHABLE, Status.LEFT_OUT):
         _show_status(console, status.value, [r for r in swept.results if r.status is status])
 

@@ -1,4 +1,4 @@
-"""``huntonce gaps``, ``detections``, ``cases``, ``show``, ``proposals`` and ``decide``."""
+"""``huntonce detections``, ``cases``, ``show``, ``proposals`` and ``decide``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,82 +7,16 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from huntonce.cli.output import cell, clean, table
-from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
+from huntonce.cli.output import clean, table
+from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 from huntonce.models.case import Determination
 
 if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
     from huntonce.models.finding import EventRef
 
-gaps = typer.Typer(help="What we cannot see.", invoke_without_command=True)
 detections = typer.Typer(help="What stands guard.", invoke_without_command=True)
 cases = typer.Typer(help="What went to incident response.", invoke_without_command=True)
-
-
-@gaps.callback()
-def list_gaps(
-    context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
-) -> None:
-    """List visibility gaps with their remedies; ``verify`` probes again."""
-    if context.invoked_subcommand:
-        return
-    from huntonce.cli import views
-    from huntonce.cli.commands.hunting import show_gaps
-
-    with session(home, as_json=as_json) as (opened, output):
-        with opened.store.unit() as unit:
-            stored = unit.gaps.list()
-
-        def show(console: Console) -> None:
-            if not stored:
-                console.print("No gaps are known. A hunt or a probe surfaces them.")
-                return
-            rows = [
-                (
-                    g.id,
-                    cell(g.state.value),
-                    cell(g.severity),
-                    f"{len(g.hosts)}/{g.population}",
-                    g.ticket,
-                    f"{g.atom_label} {g.field_name}",
-                )
-                for g in stored
-            ]
-            console.print(table(("id", "state", "severity", "hosts", "ticket", "evidence"), rows))
-            show_gaps(console, list(stored))
-
-        output.answer({"gaps": [views.gap(g) for g in stored]}, show)
-
-
-@gaps.command("verify")
-def verify(
-    home: HomeOption = DEFAULT_HOME, siem: SiemOption = "lake", as_json: JsonOption = False
-) -> None:
-    """Probe again for every open gap; those that pass often enough in a row are closed."""
-    from huntonce.cli import views
-    from huntonce.models.stages.dispatch import dispatch
-    from huntonce.models.stages.watch import verify_gaps
-
-    with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit(siem)
-        verified = verify_gaps(kit)
-        dispatch(kit)
-        groups = {
-            name: [views.gap(g) for g in getattr(verified, name)]
-            for name in ("passed", "closed", "failed", "waiting", "regressed")
-        }
-
-        def show(console: Console) -> None:
-            for name, members in groups.items():
-                if members:
-                    console.print(f"{name}: {', '.join(str(g['id']) for g in members)}")
-            if verified.waiting:
-                console.print("waiting ones need newer telemetry than their last probe saw")
-            if verified.requeued:
-                console.print(f"ready to be hunted again: {', '.join(verified.requeued)}")
-
-        output.answer({**groups, "requeued": list(verified.requeued)}, show)
 
 
 @detections.callback()

@@ -7,14 +7,18 @@ from rich.console import Console
 from rich.text import Text
 
 from huntonce.cli.commands.demo import Teller
-from huntonce.cli.output import DONE, SET_ASIDE
+from huntonce.cli.output import DONE, SET_ASIDE, UNREACHABLE
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 
 def loop(
     home: HomeOption = DEFAULT_HOME, siem: SiemOption = "lake", as_json: JsonOption = False
 ) -> None:
-    """One full turn against the configured sources: intel to outcomes to feedback."""
+    """One full turn against the configured sources: intel to outcomes to feedback.
+
+    An intel source that cannot be read does not keep the turn from going on; the command then
+    ends with code 4.
+    """
     from huntonce.flows.running import run_loop
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
@@ -29,6 +33,10 @@ def loop(
             console.print(Text(f"Report: {numbers['report']}"))
 
         output.answer(numbers, show)
+        for one in numbers["failed"]:
+            output.problem(f"{one['feed']}: {one['error']}", one["hint"])
+        if numbers["failed"]:
+            raise typer.Exit(UNREACHABLE)
         raise typer.Exit(SET_ASIDE if numbers["set_aside"] else DONE)
 
 

@@ -5,25 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.text import Text
 
-from huntonce.cli.output import DONE, SET_ASIDE, Output, cell, clean, table
+from huntonce.cli.commands.sweep_views import show_sweep
+from huntonce.cli.output import DONE, SET_ASIDE, Output
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 if TYPE_CHECKING:
-    from huntonce.connectors.siem.sweep.report import BlindRule, RuleHits, SweepReport
+    from huntonce.connectors.siem.sweep.report import RuleHits, SweepReport
     from huntonce.flows.bootstrap import Home
     from huntonce.models.windows import Window
 
 CACHE = Path("cache") / "sigma.db"
 """Compiled rules, below the home."""
-
-_SHOWN_HITS = 60
-_SHOWN_REASONS = 8
-_SHOWN_HOSTS = 2
-_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
 
 def sweep(
@@ -45,7 +39,7 @@ def sweep(
     with session(home, as_json=as_json) as (opened, output):
         window = _window(since, until)
         report = _sweep(opened, output, rules, siem, window, _placeholders(values))
-        output.answer(document(report), lambda console: _show(console, report, every=every))
+        output.answer(document(report), lambda console: show_sweep(console, report, every=every))
         raise typer.Exit(SET_ASIDE if report.unsupported else DONE)
 
 
@@ -156,78 +150,3 @@ def _hit(hits: "RuleHits") -> dict[str, Any]:
             for event, branch in hits.events()
         ],
     }
-
-
-def _show(console: Console, report: "SweepReport", *, every: bool) -> None:
-    total = sum(hits.count for hits in report.hits)
-    console.print(
-        f"{report.evaluated} rules over {report.events} events ({report.scanned} of them new to "
-        f"some rule): {len(report.hits)} rules hit {total} times, in {report.seconds:.1f} s"
-    )
-    if not report.events:
-        console.print("The lake holds no events in that window. Load logs: huntonce lake load ...")
-    shown = report.hits if every else report.hits[:_SHOWN_HITS]
-    if shown:
-        columns = ("level", "hits", "hosts", "first", "rule")
-        console.print(table(columns, [_row(hits) for hits in shown]))
-    if len(shown) < len(report.hits):
-        console.print(f"... and {len(report.hits) - len(shown)} more rules (--all shows them)")
-    _show_blind(console, report.blind)
-    _show_unsupported(console, report)
-
-
-def _row(hits: "RuleHits") -> tuple[object, ...]:
-    hosts = hits.hosts
-    names = ", ".join(hosts[:_SHOWN_HOSTS])
-    more = f" +{len(hosts) - _SHOWN_HOSTS}" if len(hosts) > _SHOWN_HOSTS else ""
-    rule = cell(hits.title, limit=100)
-    if hits.author:
-        rule.append(f" by {clean(hits.author, 30)}", style="dim")
-    first = next(hits.events(), None)
-    return (
-        cell(hits.level or "-", _STYLES.get(hits.level, "")),
-        hits.count,
-        cell(names + more),
-        f"{first[0].time:%Y-%m-%d}" if first else None,
-        rule,
-    )
-
-
-def _show_blind(console: Console, blind: "tuple[BlindRule, ...]") -> None:
-    """Reasons by how many rules each keeps from firing."""
-    if not blind:
-        return
-    partly = sum(rule.partly for rule in blind)
-    console.print(
-        Text(
-            f"{len(blind) - partly} rules could not fire on what is here, {partly} more not in "
-            "one of their sources: these are visibility gaps, not clean results",
-            style="yellow",
-        )
-    )
-    reasons: dict[str, int] = {}
-    for rule in blind:
-        where = " or ".join(rule.sources[:2])
-        what = f"no {', '.join(rule.fields[:4])}" if rule.fields else rule.reason
-        reasons[f"{where}: {what}"] = reasons.get(f"{where}: {what}", 0) + 1
-    _show_reasons(console, reasons)
-
-
-def _show_unsupported(console: Console, report: "SweepReport") -> None:
-    if not report.unsupported:
-        return
-    console.print(Text(f"{len(report.unsupported)} rules were set aside:", style="yellow"))
-    reasons: dict[str, int] = {}
-    for rule in report.unsupported:
-        text = f"{rule.source}: {rule.reason}"
-        reasons[text] = reasons.get(text, 0) + 1
-    _show_reasons(console, reasons)
-
-
-def _show_reasons(console: Console, reasons: dict[str, int]) -> None:
-    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    for reason, count in ranked[:_SHOWN_REASONS]:
-        console.print(Text(f"  {count:>5}  {clean(reason, 200)}"))
-    if len(ranked) > _SHOWN_REASONS:
-        rest = sum(count for _, count in ranked[_SHOWN_REASONS:])
-        console.print(Text(f"  {rest:>5}  for other reasons (--json has all)", style="dim"))

@@ -9,7 +9,7 @@ from huntonce.connectors.intel.scan import scan
 from huntonce.connectors.intel.selection import Selection
 from huntonce.models.intel import IntelObject
 from huntonce.models.setaside import SetAside
-from huntonce.models.tlp import MARKINGS, Tlp
+from huntonce.models.tlp import MARKINGS, Levels, Tlp
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CheckAgain:
 
     usual: FeedRules
     feeds: Mapping[str, FeedRules] = field(default_factory=dict)
-    markings: Mapping[str, Tlp] = field(default_factory=lambda: dict(MARKINGS))
+    markings: Levels = field(default_factory=lambda: dict(MARKINGS))
 
     def __call__(
         self, feed: str, item: SetAside

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object, marking_levels
+from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object
 from huntonce.connectors.intel.selection import Selection
 from huntonce.connectors.intel.stix20 import is_stix20, upgrade
 from huntonce.models.intel import IntelObject
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
-from huntonce.models.tlp import MARKINGS, Tlp
+from huntonce.models.tlp import MARKINGS, Tlp, marking_levels
 
 _HINT = (
     "ask the producer to correct it; it is kept (huntonce intel quarantine), and the rest of the"
@@ -48,7 +48,7 @@ class Intake:
 
     source: str
     default_tlp: Tlp
-    markings: dict[str, Tlp] = field(default_factory=dict)
+    markings: dict[str, Tlp | None] = field(default_factory=dict)
     selection: Selection = field(default_factory=Selection)
     skipped: int = 0
 

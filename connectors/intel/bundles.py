@@ -15,7 +15,8 @@ from pathlib import Path
 from huntonce.connectors.intel.batch import Intake, IntelBatch, refusal
 from huntonce.connectors.intel.scan import Document, scan
 from huntonce.models.errors import ConfigError
-from huntonce.models.tlp import MARKINGS, Tlp
+from huntonce.models.intake import NOTHING
+from huntonce.models.tlp import MARKINGS, Levels, Tlp
 
 MAX_BYTES = 512 * 1024 * 1024
 _SUFFIXES = (".json", ".json.gz", ".stix", ".stix2")
@@ -32,11 +33,9 @@ class BundleFiles:
     A folder is read recursively for ``*.json``, ``*.json.gz``, ``*.stix`` and ``*.stix2``, in the
     order of the names; a file is read whatever it is called. Besides bundles, TAXII envelopes
     (``{"objects": [...]}``) are taken.
-
-    Attributes:
-        unread: Hash to number of objects of the files that the store holds whole: these are not
-            read again. ``collect`` fills it.
     """
+
+    selection = ""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class BundleFiles:
         default_tlp: Tlp,
         name: str = "file",
         max_bytes: int = MAX_BYTES,
-        markings: Mapping[str, Tlp] = MARKINGS,
+        markings: Levels = MARKINGS,
     ) -> None:
         """See the class.
 
@@ -64,17 +63,18 @@ class BundleFiles:
         self.name = name
         self.max_bytes = max_bytes
         self.markings = dict(markings)
-        self.unread: dict[str, int] = {}
         for path in self.paths:
             if not path.exists():
                 raise ConfigError(f"no such file or folder: {path}", hint="check the path")
 
-    def pull(self, cursor: str | None = None) -> Iterator[IntelBatch]:
+    def pull(
+        self, cursor: str | None = None, *, whole: Mapping[str, int] = NOTHING
+    ) -> Iterator[IntelBatch]:
         """One batch a file, without a cursor: the store knows what it already holds."""
         del cursor
         intake = Intake(self.name, self.default_tlp, dict(self.markings))
         for path in self._files():
-            batch = self._read(path, intake)
+            batch = self._read(path, intake, whole)
             _LOG.info(
                 "%s: %d objects, %d set aside, %d known",
                 path,
@@ -93,12 +93,12 @@ class BundleFiles:
                 if below.is_file() and below.name.lower().endswith(_SUFFIXES):
                     yield below
 
-    def _read(self, path: Path, intake: Intake) -> IntelBatch:
+    def _read(self, path: Path, intake: Intake, whole: Mapping[str, int]) -> IntelBatch:
         try:
             raw = read_raw(path, self.max_bytes)
             digest = hashlib.sha256(_RULES + raw).hexdigest()
-            if digest in self.unread:
-                return IntelBatch(unread=self.unread[digest])
+            if digest in whole:
+                return IntelBatch(unread=whole[digest])
             data = unpacked(raw, self.max_bytes)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             reason = f"cannot be read: {error}"

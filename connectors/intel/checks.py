@@ -5,7 +5,7 @@ ids, unknown types), so it stays out of the way in. Custom types, properties and
 kept as they are.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,9 +20,8 @@ from huntonce.connectors.intel.forms import (
 from huntonce.connectors.intel.patterns import pattern_fault
 from huntonce.connectors.intel.soundness import CLOSELY, is_sound
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Family, Form, Shape
-from huntonce.models.feedback import effective_tlp
 from huntonce.models.intel import IntelObject
-from huntonce.models.tlp import MARKINGS, TLP2_EXTENSION, Tlp, tightest
+from huntonce.models.tlp import MARKINGS, Levels, Tlp, effective_tlp
 
 MAX_OBJECT_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
@@ -36,7 +35,7 @@ _CUSTOM = Shape(Family.VERSIONED, {}, {})
 
 
 def check_object(
-    content: object, body: bytes, *, default_tlp: Tlp, markings: Mapping[str, Tlp] = MARKINGS
+    content: object, body: bytes, *, default_tlp: Tlp, markings: Levels = MARKINGS
 ) -> IntelObject | str:
     """One parsed STIX object as intel, or what is wrong with it in one sentence.
 
@@ -44,7 +43,7 @@ def check_object(
         content: What ``body`` parses to.
         body: The object's JSON as received.
         default_tlp: What an object without a TLP marking counts as.
-        markings: Marking definition id to its level; see ``marking_levels``.
+        markings: Marking definition id to its level; see ``tlp.marking_levels``.
     """
     if not isinstance(content, dict):
         return "not a JSON object"
@@ -83,44 +82,15 @@ def _fault(content: Mapping[str, object], body: bytes) -> str:
     return _identity_fault(content) or _shape_fault(content) or _special_fault(content)
 
 
-def _tlp(content: Mapping[str, object], default: Tlp, markings: Mapping[str, Tlp]) -> Tlp:
+def _tlp(content: Mapping[str, object], default: Tlp, markings: Levels) -> Tlp:
     """``effective_tlp``, quicker for the usual one marking or none."""
     if "granular_markings" not in content:
         refs = content.get("object_marking_refs")
         if not refs:
             return default
         if isinstance(refs, list) and len(refs) == 1:
-            return markings.get(refs[0], default)
+            return markings.get(refs[0]) or default
     return effective_tlp(content, default, markings)
-
-
-def marking_levels(contents: Iterable[object]) -> dict[str, Tlp]:
-    """TLP levels by marking id: the standard's, and those that the given objects define.
-
-    A definition under one of the standard's ids cannot redefine it.
-    """
-    found: dict[str, Tlp] = {}
-    for content in contents:
-        if isinstance(content, dict) and content.get("type") == "marking-definition":
-            level, marking_id = _defined_level(content), content.get("id")
-            if level is not None and isinstance(marking_id, str):
-                found[marking_id] = tightest([level, found.get(marking_id, level)], level)
-    return {**found, **MARKINGS}
-
-
-def _defined_level(content: Mapping[str, object]) -> Tlp | None:
-    name: object = None
-    extensions, definition = content.get("extensions"), content.get("definition")
-    if isinstance(extensions, dict) and isinstance(extensions.get(TLP2_EXTENSION), dict):
-        name = extensions[TLP2_EXTENSION].get("tlp_2_0")
-    elif content.get("definition_type") == "tlp" and isinstance(definition, dict):
-        name = {"white": "clear", "amber": "amber+strict"}.get(
-            str(definition.get("tlp")).casefold(), definition.get("tlp")
-        )
-    try:
-        return Tlp(str(name).casefold())
-    except ValueError:
-        return None
 
 
 def _family(content: Mapping[str, object]) -> Family:

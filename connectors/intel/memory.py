@@ -1,11 +1,12 @@
 """Intel source and destination in memory, with knobs for faults."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from huntonce.connectors.intel.batch import Intake, IntelBatch
 from huntonce.connectors.intel.taxii_publish import Answer, outgoing
 from huntonce.models.errors import ConnectorError
+from huntonce.models.intake import NOTHING
 from huntonce.models.tlp import Tlp
 
 
@@ -17,6 +18,7 @@ class MemorySource:
         bodies: JSON of one object each; add to the end.
         fail_at_page: Number (from 1) of the page at which ``fault`` is raised instead.
         fault: What to raise there; raised once, then forgotten.
+        selection: As the port has it.
     """
 
     name: str = "memory"
@@ -25,9 +27,13 @@ class MemorySource:
     default_tlp: Tlp = Tlp.AMBER
     fail_at_page: int = 0
     fault: ConnectorError | None = None
+    selection: str = ""
 
-    def pull(self, cursor: str | None = None) -> Iterator[IntelBatch]:
+    def pull(
+        self, cursor: str | None = None, *, whole: Mapping[str, int] = NOTHING
+    ) -> Iterator[IntelBatch]:
         """A batch a page; the cursor is the number of objects seen."""
+        del whole
         intake = Intake(self.name, self.default_tlp)
         at = int(cursor or 0)
         page = 0

@@ -20,8 +20,9 @@ from huntonce.connectors.intel.taxii_endpoint import TaxiiEndpoint
 from huntonce.connectors.intel.taxii_pages import TIME_FORMAT, TOO_LARGE, Asker, Page
 from huntonce.models.errors import ConnectorError, TerminalError, TransientError
 from huntonce.models.ids import digest
+from huntonce.models.intake import NOTHING
 from huntonce.models.setaside import SetAside
-from huntonce.models.tlp import MARKINGS, Tlp
+from huntonce.models.tlp import MARKINGS, Levels, Tlp
 from huntonce.models.windows import utc
 
 MAX_EMPTY_PAGES = 5
@@ -54,7 +55,7 @@ class TaxiiSource(TaxiiEndpoint):
     overlap_seconds: float = 30.0
     wanted: Selection = field(default_factory=Selection)
     since: datetime | None = None
-    markings: Mapping[str, Tlp] = field(default_factory=lambda: dict(MARKINGS))
+    markings: Levels = field(default_factory=lambda: dict(MARKINGS))
     attempts: int = 3
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
@@ -72,13 +73,18 @@ class TaxiiSource(TaxiiEndpoint):
         )
         return digest(*parts)
 
-    def pull(self, cursor: str | None = None) -> Iterator[IntelBatch]:
+    def pull(
+        self, cursor: str | None = None, *, whole: Mapping[str, int] = NOTHING
+    ) -> Iterator[IntelBatch]:
         """A batch a page, every version of every object; the last batch carries the cursor.
+
+        Pages do not come again as they are, so that ``whole`` is of no use here.
 
         Raises:
             TransientError: The server cannot be reached or is busy.
             TerminalError: It refuses, is not TAXII 2.1, or its paging does not come to an end.
         """
+        del whole
         with self.client() as client:
             url = self.locate(client)
             asker = Asker(self.name, client, url, self.attempts, self.sleep)

@@ -9,12 +9,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from sigma.rule import SigmaRule
 from typing_extensions import override
 
 from huntonce.connectors.siem.columns import VariantColumns
-from huntonce.connectors.siem.search import Search, run_search
+from huntonce.connectors.siem.search import Search, run_count, run_search
 from huntonce.connectors.siem.session import (
+    HOUR_OF,
     Limits,
     View,
     arrow,
@@ -32,6 +34,7 @@ from huntonce.models.query import (
     EVENT_COLUMNS,
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
+    LAG_SCHEMA,
     FieldWant,
     SearchResult,
     SiemCapabilities,
@@ -40,7 +43,6 @@ from huntonce.models.query import (
 from huntonce.models.windows import Window
 
 DEFAULT_LIMIT = 1_000_000
-_HOUR = 3_600_000_000
 _DAY = timedelta(days=1)
 _REFS_A_QUERY = 1_000
 _EMPTY = "('', '-')"
@@ -120,8 +122,7 @@ class DuckDBSiem(Siem, ABC):
             if view is None:
                 return INVENTORY_SCHEMA.empty_table()
             query = (
-                'SELECT "@host", "@channel", "@event_id",'  # noqa: S608 - the name is quoted
-                f' make_timestamptz(epoch_us("@time") // {_HOUR} * {_HOUR}) AS hour,'
+                f'SELECT "@host", "@channel", "@event_id", {HOUR_OF} AS hour,'  # noqa: S608 - the name is quoted
                 ' count(*), min("@time"), max("@time")'
                 f" FROM {view.name} WHERE {period(window)} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
             )
@@ -131,12 +132,30 @@ class DuckDBSiem(Siem, ABC):
     def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
         """How well fields are filled; Windows writes "-" for nothing, which counts as empty."""
         tables = [FILL_SCHEMA.empty_table()]
+        channels: dict[str, list[FieldWant]] = {}
+        for want in wants:
+            channels.setdefault(want.channel, []).append(want)
         with self._session() as session:
-            for want in wants:
-                view = self._view(session, want.channel, window)
+            for channel, wanted in channels.items():
+                view = self._view(session, channel, window)
                 if view is not None:
-                    tables += self._fill(session, view, want, window)
+                    tables.append(_fill(session, view, wanted, window))
         return pa.concat_tables(tables).combine_chunks()
+
+    @override
+    def lags(self, window: Window) -> pa.Table:
+        """By the collector's own stamp, where a recording carries one."""
+        with self._session() as session:
+            view = self._view(session, "", window)
+            if view is None or "@ingested" not in view.columns:
+                return LAG_SCHEMA.empty_table()
+            late = 'greatest(epoch_us("@ingested") - epoch_us("@time"), 0) / 1e6'
+            query = (
+                f'SELECT "@host", "@channel", count(*), quantile_cont({late}, 0.95)'  # noqa: S608 - the name is quoted
+                f' FROM {view.name} WHERE {period(window)} AND "@ingested" IS NOT NULL'
+                " GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+            return shaped(arrow(session, query), LAG_SCHEMA)
 
     def sources(self) -> tuple[SourceRow, ...]:
         """What is held, a row a channel, in the order of the channels' names."""
@@ -156,6 +175,13 @@ class DuckDBSiem(Siem, ABC):
         with terminal(self._name, query.name):
             rule = search_rule(query)
         return self._search(rule, window, query.fields, query.limit)
+
+    @override
+    def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
+        with terminal(self._name, query.name):
+            search = Search(search_rule(query), window, (), DEFAULT_LIMIT)
+        with self._session() as session, terminal(self._name, query.name):
+            return run_count(session, lambda name: self._view(session, name, window), search)
 
     @override
     def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
@@ -200,33 +226,35 @@ class DuckDBSiem(Siem, ABC):
         with self._session() as session, terminal(self._name, str(rule.title)):
             return run_search(session, lambda name: self._view(session, name, window), search)
 
-    def _fill(
-        self, session: duckdb.DuckDBPyConnection, view: View, want: FieldWant, window: Window
-    ) -> list[pa.Table]:
-        columns = VariantColumns(Variant(channel=want.channel), view.columns)
-        expressions = [columns.projection(field) for field in want.fields]
-        counts = "".join(
-            f", count(*) FILTER (trim({expression}) NOT IN {_EMPTY})" for expression in expressions
-        )
-        query = (
-            f'SELECT "@host", any_value("@channel"), count(*){counts} FROM {view.name}'  # noqa: S608 - all quoted
-            f' WHERE {period(window)} AND "@event_id" = {int(want.event_id)}'
-            ' GROUP BY "@host" ORDER BY "@host"'
-        )
-        found = rows(session, query)
-        filled = [
-            {
-                "host": host,
-                "channel": channel,
-                "event_id": want.event_id,
-                "field": field,
-                "filled": count,
-                "events": events,
-            }
-            for host, channel, events, *numbers in found
-            for field, count in zip(want.fields, numbers, strict=True)
-        ]
-        return [pa.Table.from_pylist(filled, FILL_SCHEMA)]
+
+def _fill(
+    session: duckdb.DuckDBPyConnection, view: View, wants: Sequence[FieldWant], window: Window
+) -> pa.Table:
+    """The fill of every field wanted of one channel, in one pass over its events."""
+    columns = VariantColumns(Variant(channel=wants[0].channel), view.columns)
+    fields = list(dict.fromkeys(field for want in wants for field in want.fields))
+    ids = sorted({int(want.event_id) for want in wants})
+    counts = "".join(
+        f", count(*) FILTER (trim({columns.projection(field)}) NOT IN {_EMPTY})" for field in fields
+    )
+    query = (
+        f'SELECT "@host", any_value("@channel"), "@event_id", count(*){counts} FROM {view.name}'  # noqa: S608 - all quoted
+        f' WHERE {period(window)} AND "@event_id" IN ({", ".join(map(str, ids))})'
+        ' GROUP BY "@host", "@event_id" ORDER BY "@event_id", "@host"'
+    )
+    found = arrow(session, query)
+    host, channel, event_id, events = (found.column(number) for number in range(4))
+    at = {field: 4 + number for number, field in enumerate(fields)}
+    parts = [FILL_SCHEMA.empty_table()]
+    for want in wants:
+        chosen = pc.equal(event_id, int(want.event_id))
+        for field in want.fields:
+            name = pa.array([field] * len(found), pa.string())
+            part = [host, channel, event_id, name, found.column(at[field]), events]
+            parts.append(
+                shaped(pa.table(part, names=FILL_SCHEMA.names).filter(chosen), FILL_SCHEMA)
+            )
+    return pa.concat_tables(parts)
 
 
 def _originals(

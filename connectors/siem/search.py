@@ -8,11 +8,11 @@ import pyarrow as pa
 from sigma.rule import SigmaRule
 
 from huntonce.connectors.siem.columns import VariantColumns
-from huntonce.connectors.siem.session import View, arrow, period, rows, shaped
+from huntonce.connectors.siem.session import HOUR_OF, View, arrow, period, rows, shaped
 from huntonce.connectors.sigma.duckdb_backend import predicate
 from huntonce.connectors.sigma.logsource import Variant, variants
 from huntonce.connectors.sigma.rules import logsource_of
-from huntonce.models.query import EVENT_COLUMNS, SearchResult
+from huntonce.models.query import COUNT_SCHEMA, EVENT_COLUMNS, SearchResult
 from huntonce.models.windows import Window
 
 OpenView = Callable[[str], View | None]
@@ -58,6 +58,27 @@ def run_search(
         # A rule that cannot run is a fault even where there is nothing to run it over.
         predicate(search.rule, VariantColumns(Variant(), ()))
     return _merged(parts, search)
+
+
+def run_count(session: duckdb.DuckDBPyConnection, open_view: OpenView, search: Search) -> pa.Table:
+    """How many events the rule matches, by host and hour (``COUNT_SCHEMA``).
+
+    Raises:
+        DomainError, duckdb.Error: As ``run_search``.
+    """
+    parts = [COUNT_SCHEMA.empty_table()]
+    for place in variants(logsource_of(search.rule)):
+        view = open_view(place.channel)
+        condition = predicate(search.rule, VariantColumns(place, view.columns if view else ()))
+        if view is None:
+            continue
+        query = (
+            f'SELECT "@host", {HOUR_OF}, count(*)'  # noqa: S608 - quoted by the compiler
+            f" FROM {view.name} WHERE {_scope(place, search.window)} AND ({condition})"
+            " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        parts.append(shaped(arrow(session, query), COUNT_SCHEMA))
+    return pa.concat_tables(parts).combine_chunks()
 
 
 def _search_place(

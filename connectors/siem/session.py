@@ -10,10 +10,13 @@ import duckdb
 import pyarrow as pa
 
 from huntonce.connectors.sigma.duckdb_backend import quote_name, quote_text
-from huntonce.models.errors import DomainError, TerminalError, TransientError
+from huntonce.models.errors import DomainError, TerminalError, TransientError, UnsupportedError
 from huntonce.models.windows import Window
 
 _HELD = "held"
+_HOUR = 3_600_000_000
+HOUR_OF = f'make_timestamptz(epoch_us("@time") // {_HOUR} * {_HOUR})'
+"""An event's clock hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ def terminal(connector: str, subject: str) -> Iterator[None]:
         yield
     except DomainError as error:
         message = f"{subject}: {error}"
-        raise TerminalError(message, connector=connector, hint=error.hint) from error
+        raise UnsupportedError(message, connector=connector, hint=error.hint) from error
 
 
 def period(window: Window) -> str:

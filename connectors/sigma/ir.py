@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-IR_VERSION: Final = 1
+IR_VERSION: Final = 3
 """Part of every cache key: a change here makes cached packs void."""
 
 GlobPart = str | int

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from huntonce.connectors.sigma.correlations import CorrelationRule, resolved
 from huntonce.connectors.sigma.ir import And, Condition, Named, Not, Or, decode
 from huntonce.connectors.sigma.logsource import Variant, variants
 from huntonce.models.errors import DomainError
@@ -67,42 +68,12 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorrelationRule:
-    """A correlation over the hits of rules.
-
-    Attributes:
-        kind: event_count, value_count, temporal or temporal_ordered.
-        rules: Ids of the rules, in the order in which they are named.
-        group_by: Fields whose values tell groups apart.
-        seconds: The time span.
-        operator: lt, lte, gt, gte, eq or neq; what is counted is compared with ``count``.
-        counted: Fields whose different values are counted (value_count).
-        aliases: Group field to rule id to the field of that rule's events.
-        generate: The rules' own hits are reported too.
-    """
-
-    id: str
-    title: str
-    level: str
-    author: str
-    source: str
-    kind: str
-    rules: tuple[str, ...]
-    group_by: tuple[str, ...]
-    seconds: int
-    operator: str
-    count: int
-    counted: tuple[str, ...]
-    aliases: Mapping[str, Mapping[str, str]]
-    generate: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RulePack:
     """What was found under the paths.
 
     Attributes:
         rules: In the order of their files.
+        correlations: One that others refer to stands before them.
         files: Number of files read or known.
         found: Number of rules and correlations found, whether they can be run or not.
     """
@@ -120,12 +91,10 @@ def assemble(documents: Iterable[Mapping[str, Any]], files: int) -> RulePack:
     for document in documents:
         parts.add(document)
     parts.apply_filters()
-    correlations = [
-        made for item in parts.correlations if (made := parts.correlation(item)) is not None
-    ]
+    parts.resolve_correlations()
     return RulePack(
         rules=tuple(parts.rules.values()),
-        correlations=tuple(correlations),
+        correlations=tuple(parts.resolved.values()),
         unsupported=tuple(parts.unsupported),
         files=files,
         found=parts.found,
@@ -137,6 +106,7 @@ class _Parts:
     rules: dict[str, CompiledRule] = field(default_factory=dict)
     filters: list[Mapping[str, Any]] = field(default_factory=list)
     correlations: list[Mapping[str, Any]] = field(default_factory=list)
+    resolved: dict[str, CorrelationRule] = field(default_factory=dict)
     unsupported: list[Unsupported] = field(default_factory=list)
     found: int = 0
 
@@ -196,20 +166,43 @@ class _Parts:
             if not hit and target is not None:
                 self.refuse(document, "the filter's rules are not among those loaded")
 
-    def correlation(self, document: Mapping[str, Any]) -> CorrelationRule | None:
+    def resolve_correlations(self) -> None:
+        """Make the correlations of which every rule is there; the others are refused."""
         by_name = {rule.name: rule.id for rule in self.rules.values() if rule.name}
-        others = {item["id"] for item in self.correlations}
-        others |= {item["name"] for item in self.correlations}
+        for document in self.correlations:
+            by_name.setdefault(document["name"], document["id"])
+        waiting = {document["id"]: document for document in self.correlations}
+        for document in self.correlations:
+            if waiting.get(document["id"]) is not document:
+                self.refuse(document, "another correlation has its id")
+        while ready := {
+            key: document
+            for key, document in waiting.items()
+            if not any(by_name.get(name, name) in waiting for name in document["rules"])
+        }:
+            for key, document in ready.items():
+                del waiting[key]
+                made = self._correlation(document, by_name)
+                if made is not None:
+                    self.resolved[key] = made
+        for document in waiting.values():
+            self.refuse(document, "it refers to itself by way of the correlations it names")
+
+    def _correlation(
+        self, document: Mapping[str, Any], by_name: Mapping[str, str]
+    ) -> CorrelationRule | None:
         ids: dict[str, str] = {}
         for reference in document["rules"]:
-            found = reference if reference in self.rules else by_name.get(reference)
+            found = next(
+                (
+                    known
+                    for known in (reference, by_name.get(reference, ""))
+                    if known in self.rules or known in self.resolved
+                ),
+                None,
+            )
             if found is None:
-                nested = reference in others
-                reason = (
-                    f"it correlates another correlation, {reference!r}: not supported"
-                    if nested
-                    else f"the rule {reference!r} is not among those loaded or cannot be run"
-                )
+                reason = f"the rule {reference!r} is not among those loaded or cannot be run"
                 self.refuse(document, reason)
                 return None
             ids[reference] = found
@@ -222,12 +215,15 @@ class _Parts:
             operator=document["operator"],
             count=document["count"],
             counted=tuple(document["counted"]),
+            percentile=document["percentile"],
+            expression=resolved(document["expression"], ids),
             aliases={
-                alias: {ids.get(rule, rule): name for rule, name in mapping.items()}
+                alias: {ids.get(rule, by_name.get(rule, rule)): name
+                        for rule, name in mapping.items()}
                 for alias, mapping in document["aliases"].items()
             },
             generate=document["generate"],
-        )
+        )  # fmt: skip
 
 
 def _compiled(document: Mapping[str, Any]) -> CompiledRule:

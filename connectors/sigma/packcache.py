@@ -6,6 +6,7 @@ the placeholders' values. A file is read again only where its size or time has c
 is so new that it may have changed within one tick of the clock.
 """
 
+import glob
 import hashlib
 import os
 import sqlite3
@@ -63,21 +64,31 @@ def rule_files(paths: Sequence[Path]) -> list[RuleFile]:
     """Every rule file under the paths, once each, in the order of their paths.
 
     Raises:
-        ConfigError: A path does not exist.
+        ConfigError: A path does not exist, or a folder cannot be listed.
     """
     found: dict[str, RuleFile] = {}
     for path in paths:
-        real = os.path.realpath(path)
-        if os.path.isdir(real):  # noqa: PTH112 - thousands of files: plain strings are fast
-            for name, entry in sorted(_below(real, "")):
-                held = entry.stat()
-                found[entry.path] = RuleFile(entry.path, name, held.st_size, held.st_mtime_ns)
-        elif os.path.isfile(real):  # noqa: PTH113
-            held = os.stat(real)  # noqa: PTH116
-            found[real] = RuleFile(real, path.name, held.st_size, held.st_mtime_ns)
-        else:
-            raise ConfigError(f"no such file or folder: {path}", hint="check the path")
+        try:
+            _list(path, found)
+        except OSError as error:
+            place = error.filename or path
+            raise ConfigError(
+                f"cannot list {place}: {error.strerror}", hint="see that it may be read; repeat"
+            ) from error
     return list(found.values())
+
+
+def _list(path: Path, found: dict[str, RuleFile]) -> None:
+    real = os.path.realpath(path)
+    if os.path.isdir(real):  # noqa: PTH112 - thousands of files: plain strings are fast
+        for name, entry in sorted(_below(real, "")):
+            held = entry.stat()
+            found[entry.path] = RuleFile(entry.path, name, held.st_size, held.st_mtime_ns)
+    elif os.path.isfile(real):  # noqa: PTH113
+        held = os.stat(real)  # noqa: PTH116
+        found[real] = RuleFile(real, path.name, held.st_size, held.st_mtime_ns)
+    else:
+        raise ConfigError(f"no such file or folder: {path}", hint="check the path")
 
 
 def _below(folder: str, prefix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
@@ -116,14 +127,18 @@ def load_pack(
         return compile_text(text, source, filled)
 
     if cache is None:
-        bodies = [_body(_content(file.path), file.source, compile_) for file in files]
+        bodies = [_read(file, compile_) for file in files]
         return _assembled(bodies, len(files))
     cache.parent.mkdir(parents=True, exist_ok=True)
     try:
         return _assembled(_cached(files, cache, salt, compile_), len(files))
+    except sqlite3.OperationalError:
+        # Locked, read-only or full: somebody else may be at work in it, so it stays as it is.
+        return load_pack(paths, None, placeholders)
     except sqlite3.DatabaseError:
         # A damaged cache is no loss: what it held can be made again.
-        cache.unlink(missing_ok=True)
+        for part in cache.parent.glob(f"{glob.escape(cache.name)}*"):
+            part.unlink(missing_ok=True)
         return _assembled(_cached(files, cache, salt, compile_), len(files))
 
 
@@ -159,7 +174,11 @@ def _cached(files: Sequence[RuleFile], cache: Path, salt: str, compile_: Compile
             if held is not None and _unchanged(file, held):
                 bodies.append(held[3])
                 continue
-            content = _content(file.path)
+            try:
+                content = _content(file.path)
+            except OSError as error:
+                bodies.append(_unread(file, error))  # not kept: it may be readable next time
+                continue
             key = hashlib.sha256(
                 b"\n".join((salt.encode(), file.source.encode("utf-8", "surrogateescape"), content))
             ).hexdigest()
@@ -204,10 +223,25 @@ def _content(path: str) -> bytes:
         return stream.read(_MAX_BYTES + 1)
 
 
+def _read(file: RuleFile, compile_: Compile) -> bytes:
+    try:
+        return _body(_content(file.path), file.source, compile_)
+    except OSError as error:
+        return _unread(file, error)
+
+
+def _unread(file: RuleFile, error: OSError) -> bytes:
+    return _fault(file.source, f"cannot be read: {error.strerror or error}")
+
+
+def _fault(source: str, reason: str) -> bytes:
+    return orjson.dumps(
+        [{"kind": "fault", "id": "", "title": "", "source": source, "reason": reason}]
+    )
+
+
 def _body(content: bytes, source: str, compile_: Compile) -> bytes:
     try:
-        documents = compile_(content.decode("utf-8-sig"), source)
+        return orjson.dumps(compile_(content.decode("utf-8-sig"), source))
     except UnicodeDecodeError as error:
-        documents = [{"kind": "fault", "id": "", "title": "", "source": source,
-                      "reason": f"not UTF-8: {error.reason} at byte {error.start}"}]  # fmt: skip
-    return orjson.dumps(documents)
+        return _fault(source, f"not UTF-8: {error.reason} at byte {error.start}")

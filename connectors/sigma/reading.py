@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaLogSource, SigmaRule, SigmaRuleBase
 
 from huntonce.connectors.sigma.compiling import Placeholders, compile_detections
+from huntonce.connectors.sigma.correlations import read_correlation
 from huntonce.connectors.sigma.ir import encode
 from huntonce.connectors.sigma.logsource import variants
 from huntonce.connectors.sigma.rules import load_documents, logsource_of
 from huntonce.models.errors import DomainError
 
-_KINDS = frozenset({"event_count", "value_count", "temporal", "temporal_ordered"})
 _FAULTS = (SigmaError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 Document = dict[str, Any]
@@ -78,29 +78,12 @@ def _filter(document: Mapping[str, Any], source: str, placeholders: Placeholders
 
 
 def _correlation(document: Mapping[str, Any], source: str) -> Document:
+    said = read_correlation(document)
     rule = SigmaCorrelationRule.from_dict(dict(document))
-    kind = rule.type.name.lower()
-    if kind not in _KINDS:
-        raise DomainError(f"correlations of type {kind} are not supported")
-    condition = rule.condition
-    if not isinstance(condition, SigmaCorrelationCondition):
-        raise DomainError("correlation conditions with and, or, not are not supported")
-    if not rule.rules:
-        raise DomainError("it names no rules")
-    counted = condition.fieldref or []
-    return {
-        "kind": "correlation",
-        **_head(rule, source),
-        "type": kind,
-        "rules": [reference.reference for reference in rule.rules],
-        "group_by": list(rule.group_by or []),
-        "seconds": rule.timespan.seconds,
-        "operator": condition.op.name.lower(),
-        "count": condition.count,
-        "counted": [counted] if isinstance(counted, str) else list(counted),
-        "aliases": rule.aliases.to_dict(),
-        "generate": rule.generate,
-    }
+    head = _head(rule, source)
+    if rule.id is None:  # several correlations of one file may have none
+        head["id"] = f"{source} {head['name'] or head['title']}"
+    return {"kind": "correlation", **head, **said}
 
 
 def _head(rule: SigmaRuleBase, source: str) -> Document:

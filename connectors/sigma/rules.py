@@ -14,7 +14,8 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssueSeveri
 from sigma.validators.core import validators as core_validators
 
 from huntonce.connectors.sigma.logsource import variants
-from huntonce.models.attack import Catalogue, tag_faults
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_tags import tag_faults
 from huntonce.models.errors import DomainError
 from huntonce.models.query import SigmaSearch
 

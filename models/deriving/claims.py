@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from huntonce.models.attack import Catalogue, Outcome, Resolution
-from huntonce.models.deriving.graph import Feeds, IntelGraph
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import Outcome, Resolution
+from huntonce.models.deriving.graph import REPORT_TYPES, Feeds, IntelGraph
 from huntonce.models.deriving.text import (
     confidence,
     object_type,
@@ -22,6 +23,8 @@ from huntonce.models.deriving.text import (
 )
 from huntonce.models.intel import Behaviour, IntelObject, SourceRef
 
+CLAIMING_TYPES = frozenset({"relationship", "sighting", *REPORT_TYPES})
+"""Types of the objects that make claims: those that a behaviour names as its sources."""
 _CLAIMING = {"uses", "indicates"}
 # A generator that links every malware of a report to every technique of it says no more than
 # that the report names both. From these sizes on, equal sets are no coincidence.
@@ -130,6 +133,7 @@ class _Reader:
         self._own = own_identity
         self._claimed: dict[str, set[str]] = defaultdict(set)
         self._denied: dict[str, set[str]] = defaultdict(set)
+        self._techniques: dict[str, Resolution | str] = {}
 
     def read(self) -> list[_Claim]:
         claims = [claim for edge in self.graph.relationships for claim in self._edge(edge)]
@@ -234,6 +238,11 @@ class _Reader:
 
     def _technique(self, pattern: str) -> Resolution | str:
         """The technique of an attack-pattern; else the reason why there is none."""
+        if pattern not in self._techniques:
+            self._techniques[pattern] = self._look_up(pattern)
+        return self._techniques[pattern]
+
+    def _look_up(self, pattern: str) -> Resolution | str:
         item = self.graph.objects.get(pattern)
         ids = _attack_ids(item) if item else ()
         if ids:

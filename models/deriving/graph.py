@@ -38,6 +38,7 @@ class IntelGraph:
         self._used_by: dict[str, list[str]] = defaultdict(list)
         for edge in self.relationships:
             self._link(edge)
+        self._names: dict[str, str] = {}
         self._actor_of: dict[str, str] = {}
         self._aims: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
@@ -54,8 +55,10 @@ class IntelGraph:
 
     def name(self, object_id: str) -> str:
         """The object's name, or ""."""
-        found = self.objects.get(object_id)
-        return plain(found.content.get("name")) if found else ""
+        if object_id not in self._names:
+            found = self.objects.get(object_id)
+            self._names[object_id] = plain(found.content.get("name")) if found else ""
+        return self._names[object_id]
 
     def reports_with(self, object_id: str) -> tuple[IntelObject, ...]:
         """Reports and groupings that refer to the object."""

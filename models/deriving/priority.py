@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from huntonce.models.attack import Technique
+from huntonce.models.attack_types import Technique
 from huntonce.models.deriving.text import UNDATED
 from huntonce.models.hypothesis import Term
 from huntonce.models.intel import Behaviour, SourceRef

@@ -28,6 +28,7 @@ _SIGNS: dict[str, re.Pattern[str]] = {
         "network devices": r"\b(router|firewall|cisco|fortinet|switch|vpn)\b",
     }.items()
 }
+_ANY_SIGN = re.compile("|".join(sign.pattern for sign in _SIGNS.values()), re.IGNORECASE)
 _GERUND = re.compile(
     r"(?:by )?(?!(?:during|following|including|according|regarding|beijing)\b)[a-z]+ing\b"
 )
@@ -171,4 +172,4 @@ def _fit(scope: str, text: str) -> int:
         return -1
     if scope in _SIGNS and _SIGNS[scope].search(text):
         return 2
-    return 0 if any(sign.search(text) for sign in _SIGNS.values()) else 1
+    return 0 if _ANY_SIGN.search(text) else 1

@@ -7,7 +7,8 @@ is no Security event) is left out, free text is quoted short.
 import re
 from collections.abc import Iterable
 
-from huntonce.models.attack import Catalogue, LogSource
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import LogSource
 from huntonce.models.deriving.text import plain, shorten
 
 _SHOWN = 4

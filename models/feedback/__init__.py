@@ -3,7 +3,7 @@
 from huntonce.models.feedback.case_intel import CaseIntel, TechniqueRef
 from huntonce.models.feedback.leaks import PRIVATE_NETWORKS, Leaks, leaks
 from huntonce.models.feedback.mask import Mask
-from huntonce.models.feedback.sharing import SharingRules, effective_tlp, plan_publications
+from huntonce.models.feedback.sharing import SharingRules, plan_publications
 
 __all__ = [
     "PRIVATE_NETWORKS",
@@ -12,7 +12,6 @@ __all__ = [
     "Mask",
     "SharingRules",
     "TechniqueRef",
-    "effective_tlp",
     "leaks",
     "plan_publications",
 ]

@@ -8,13 +8,13 @@ here too, whatever its marking.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from huntonce.models.errors import DomainError
 from huntonce.models.feedback.leaks import Leaks
 from huntonce.models.ids import stix_id
 from huntonce.models.publication import Publication, PublicationState
-from huntonce.models.tlp import MARKINGS, Tlp, tightest
+from huntonce.models.tlp import MARKINGS, Levels, Tlp, effective_tlp, marking_levels, tightest
 
 _DROPPABLE = ("object_refs", "observed_data_refs", "where_sighted_refs")
 _REQUIRED_LISTS = {"report", "note", "opinion", "grouping"}
@@ -22,25 +22,6 @@ _REQUIRED_LISTS = {"report", "note", "opinion", "grouping"}
 _SUPPORT = frozenset({"identity", "marking-definition", "extension-definition", "attack-pattern"})
 _MARKS = ("object_marking_refs", "granular_markings")
 _NOT_TEXT = frozenset({"id", "type", "spec_version", "created", "modified", "pattern_type"})
-
-
-def effective_tlp(
-    content: Mapping[str, object], default: Tlp, markings: Mapping[str, Tlp] = MARKINGS
-) -> Tlp:
-    """The tightest of an object's TLP markings, those of single properties included.
-
-    An object that has none as a whole counts as ``default``, even where a property is marked.
-    """
-    refs, granular = content.get("object_marking_refs"), content.get("granular_markings")
-    whole = [markings[ref] for ref in _texts(refs) if ref in markings]
-    parts = [
-        markings[ref]
-        for marking in (granular if isinstance(granular, list) else ())
-        if isinstance(marking, dict)
-        for ref in _texts([marking.get("marking_ref")])
-        if ref in markings
-    ]
-    return tightest([tightest(whole, default), *parts], default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +35,7 @@ class SharingRules:
         levels: TLP of objects that are named but not sent (the source intel), by id; objects
             that are not in here are taken to be public (MITRE's attack-patterns).
         default_tlp: What an unmarked object counts as.
+        markings: The markings that are known; those that are to leave are read besides.
         own_name: Our identity's name, which may be named in the identity.
     """
 
@@ -62,6 +44,7 @@ class SharingRules:
     leaks: Leaks = field(default_factory=Leaks)
     levels: Mapping[str, Tlp] = field(default_factory=dict)
     default_tlp: Tlp = Tlp.AMBER
+    markings: Levels = field(default_factory=lambda: MARKINGS)
     own_name: str = ""
 
 
@@ -77,6 +60,7 @@ def plan_publications(
         DomainError: A body is not a STIX object.
     """
     contents = [_content(body) for body in bodies]
+    rules = replace(rules, markings={**marking_levels(contents), **rules.markings})
     held = _closure(contents, _held_for_itself(contents, rules), rules)
     _hold_idle(contents, held)
     leaving = [content for content in contents if str(content["id"]) not in held]
@@ -236,7 +220,7 @@ def _publication(
 def _level(content: Mapping[str, object], rules: SharingRules) -> Tlp:
     if content["type"] in {"marking-definition", "extension-definition"}:
         return Tlp.CLEAR  # a definition of the standard says nothing
-    own = effective_tlp(content, rules.default_tlp)
+    own = effective_tlp(content, rules.default_tlp, rules.markings)
     needed = [
         rules.levels[ref]
         for name, ref in _refs(content)

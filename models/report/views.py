@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from huntonce.models.case import Case, CaseState
-from huntonce.models.detection import Detection
+from huntonce.models.detection import Detection, guard_of
 from huntonce.models.entity import Kind
 from huntonce.models.finding import Finding
 from huntonce.models.gap import OPEN, Gap, GapState
@@ -18,7 +18,7 @@ from huntonce.models.metrics import remediation_hours
 from huntonce.models.transition import Transition
 
 T = TypeVar("T")
-Lives = Mapping[tuple[Kind, str], Sequence[Transition]]
+Lives = Mapping[tuple[str, str], Sequence[Transition]]
 _SEVERITY = ("critical", "high", "medium", "low", "informational")
 
 
@@ -105,21 +105,9 @@ class HypothesisView:
     open_gaps: tuple[str, ...]
 
 
-def guard_of(detection: Detection) -> Guard:
-    """A detection as the ledger looks at it."""
-    certificate = detection.certificate
-    return Guard(
-        detection_id=detection.id,
-        state=detection.state.value,
-        certified=certificate is not None and certificate.holds,
-        scheduled=any(d.observed == "enabled" for d in detection.deployments),
-        healthy=detection.healthy,
-    )
-
-
 def lives_of(rows: Sequence[Transition]) -> Lives:
     """The rows of each thing, in order."""
-    lives: dict[tuple[Kind, str], list[Transition]] = defaultdict(list)
+    lives: dict[tuple[str, str], list[Transition]] = defaultdict(list)
     for row in rows:
         lives[row.kind, row.subject].append(row)
     return lives
@@ -132,7 +120,9 @@ def _born(lives: Lives, kind: Kind, subject: str) -> datetime | None:
 
 def log_status(rows: Sequence[Transition], broken_at: int | None) -> LogStatus:
     """What the log holds and whether its chain does."""
-    kinds = Counter(row.kind.name.lower() for row in rows)
+    kinds = Counter(
+        row.kind.name.lower() if isinstance(row.kind, Kind) else row.kind for row in rows
+    )
     return LogStatus(
         rows=len(rows),
         by_kind=tuple(kinds.most_common()),

@@ -10,8 +10,9 @@ from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.intel import SourceRef
 from huntonce.models.publication import PublicationState
+from huntonce.models.wording import duration as duration  # noqa: PLC0414 - the page's words are here
+from huntonce.models.wording import percent as percent  # noqa: PLC0414 - as above
 
-HOURS_A_DAY = 24
 _IRREGULAR = {"hypothesis": "hypotheses", "case": "cases"}
 
 VERDICTS: Mapping[Verdict, str] = {
@@ -69,15 +70,6 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else several}"
 
 
-def percent(share: float) -> str:
-    """A share as a percentage that never rounds to all or nothing unless it is."""
-    if 0 < share < 0.001:  # noqa: PLR2004 - the last digit shown
-        return "under 0.1 %"
-    if 0.999 < share < 1:  # noqa: PLR2004 - as above
-        return "over 99.9 %"
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
-
-
 def rate(value: float) -> str:
     """A rate to two digits that is never 0 unless it is."""
     if 0 < value < 0.01:  # noqa: PLR2004 - the last digit shown
@@ -93,20 +85,6 @@ def moment(at: datetime) -> str:
 def instant(at: datetime) -> str:
     """Date and time to the second, in UTC, without saying so (for table columns)."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def duration(hours: float) -> str:
-    """Hours as people say them: "2 d 4 h", "35 min"."""
-    minutes = round(hours * 60)
-    if minutes < 1:
-        return "under a minute"
-    if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes} min"
-    whole, rest = divmod(minutes, 60)
-    if whole < HOURS_A_DAY:
-        return f"{whole} h {rest} min" if rest else f"{whole} h"
-    days, left = divmod(whole, HOURS_A_DAY)
-    return f"{days} d {left} h" if left else f"{days} d"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

@@ -9,10 +9,11 @@ that is still current, with the same meaning, does not make a verdict stale.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from huntonce.models.attack import Catalogue, Resolution
+from huntonce.models.attack import Catalogue
+from huntonce.models.attack_types import Resolution
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.intel import SourceRef
-from huntonce.models.ledger import add_hunted, hunted_windows
+from huntonce.models.ledger import join_hunted
 from huntonce.models.ports import OpenUnit, UnitOfWork
 from huntonce.models.stages.kit import Kit
 
@@ -150,9 +151,7 @@ def _successor(old: Hypothesis, technique_id: str, catalogue: Catalogue) -> Hypo
 
 def _joined(held: Hypothesis, more: Hypothesis) -> Hypothesis:
     """A stored hypothesis with the sources and history of one that it takes the place of."""
-    hunted = held.hunted
-    for window in hunted_windows(more):
-        hunted = add_hunted(replace(held, hunted=hunted), window)
+    hunted = join_hunted(held, more)
     verdicts = {held.verdict, more.verdict} - {None}
     state = held.state
     if state is HypothesisState.PROPOSED and more.state is not HypothesisState.PROPOSED:

@@ -1,85 +1,18 @@
 """Collect: take intel in, every good object once, every bad one set aside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
 
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
-from huntonce.models.intel import AddCounts, Fault, FeedFailure, FeedHealth, IntelObject
-from huntonce.models.ports import Clock, IntelBatch, IntelSource, OpenUnit, UnitOfWork
+from huntonce.models.intake import IntelBatch, IntelSource
+from huntonce.models.intel import AddCounts, Fault, FeedFailure, IntelObject
+from huntonce.models.ports import Clock, OpenUnit, UnitOfWork
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 
 Check = Callable[[str, SetAside], tuple[Sequence[IntelObject], Sequence[SetAside]]]
 """The checks of intake on what a feed delivered and was set aside: what passes, what does not."""
-
-
-class FeedRepository(Protocol):
-    """The health of the feeds, in one unit of work."""
-
-    def began(self, feed: str, *, selection: str, at: datetime) -> None:
-        """A pull begins; where ``selection`` is another than before, the cursor is dropped."""
-        ...
-
-    def delivered(
-        self, feed: str, counts: AddCounts, *, set_aside: int = 0, skipped: int = 0
-    ) -> None:
-        """Add what a batch brought to the totals."""
-        ...
-
-    def took_whole(self, feed: str, digest: str, *, objects: int, at: datetime) -> None:
-        """A delivery with this hash passed whole."""
-        ...
-
-    def whole(self, feed: str) -> Mapping[str, int]:
-        """Hash to number of objects of the deliveries that passed whole."""
-        ...
-
-    def ended(self, feed: str, *, at: datetime) -> None: ...
-
-    def failed(self, feed: str, failure: FeedFailure, *, at: datetime) -> None: ...
-
-    def health(self) -> tuple[FeedHealth, ...]: ...
-
-
-class KeptRefusal(Protocol):
-    """A refusal as the store keeps it."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def item(self) -> SetAside: ...
-    @property
-    def feed(self) -> str: ...
-    @property
-    def tried_at(self) -> datetime | None: ...
-    @property
-    def taken_at(self) -> datetime | None: ...
-
-
-class Quarantine(Protocol):
-    """What was set aside, kept to be tried again."""
-
-    def add(self, items: Sequence[SetAside], *, at: datetime, feed: str = "") -> int: ...
-
-    def kept(
-        self, kind: InputKind | None = None, *, taken: bool = False
-    ) -> Sequence[KeptRefusal]: ...
-
-    def taken(self, number: int, *, at: datetime) -> None: ...
-
-    def refused_again(self, number: int, item: SetAside, *, at: datetime) -> None: ...
-
-
-@runtime_checkable
-class IntakeUnit(Protocol):
-    """What a unit of work offers to the intake beyond ``UnitOfWork``."""
-
-    @property
-    def feeds(self) -> FeedRepository: ...
-    @property
-    def quarantine(self) -> Quarantine: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,17 +91,12 @@ def collect_all(
 def _pull(source: IntelSource, open_unit: OpenUnit, clock: Clock, total: _Sum) -> None:
     feed = source.name
     with open_unit() as unit:
-        if isinstance(unit, IntakeUnit):
-            # What a source selects is its address and filters; sources without have none.
-            selection = str(getattr(source, "selection", ""))
-            unit.feeds.began(feed, selection=selection, at=clock())
-            unit.commit()
-            unread = getattr(source, "unread", None)
-            if unread is not None:
-                unread.update(unit.feeds.whole(feed))
+        unit.feeds.began(feed, selection=source.selection, at=clock())
+        unit.commit()
+        whole = unit.feeds.whole(feed)
         cursor = unit.intel.cursor(feed)
     try:
-        for batch in source.pull(cursor):
+        for batch in source.pull(cursor, whole=whole):
             with open_unit() as unit:
                 _take(unit, batch, feed, clock(), total)
                 unit.commit()
@@ -181,17 +109,12 @@ def _pull(source: IntelSource, open_unit: OpenUnit, clock: Clock, total: _Sum) -
 
 
 def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _Sum) -> None:
-    """Keep a batch; what is known of it beyond the port is the source's own."""
-    skipped, digest = int(getattr(batch, "skipped", 0)), str(getattr(batch, "digest", ""))
     counts = unit.intel.add(batch.objects, feed=feed, at=at)
-    counts += AddCounts(duplicate=int(getattr(batch, "unread", 0)))
-    if isinstance(unit, IntakeUnit):
-        new = unit.quarantine.add(batch.set_aside, at=at, feed=feed)
-        unit.feeds.delivered(feed, counts, set_aside=new, skipped=skipped)
-        if digest and not batch.set_aside and not skipped:
-            unit.feeds.took_whole(feed, digest, objects=counts.objects, at=at)
-    else:
-        unit.set_aside.add(batch.set_aside, at=at)
+    counts += AddCounts(duplicate=batch.unread)
+    new = unit.quarantine.add(batch.set_aside, at=at, feed=feed)
+    unit.feeds.delivered(feed, counts, set_aside=new, skipped=batch.skipped)
+    if batch.digest and not batch.set_aside and not batch.skipped:
+        unit.feeds.took_whole(feed, batch.digest, objects=counts.objects, at=at)
     if batch.cursor is not None:
         # With the last batch, in its own transaction.
         if unit.intel.cursor(feed) != batch.cursor:
@@ -199,18 +122,17 @@ def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _
         total.cursor = batch.cursor
     total.batches += 1
     total.counts += counts
-    total.skipped += skipped
+    total.skipped += batch.skipped
     total.refused.extend(batch.set_aside)
 
 
 def _end(open_unit: OpenUnit, feed: str, at: datetime, failure: FeedFailure | None) -> None:
     with open_unit() as unit:
-        if isinstance(unit, IntakeUnit):
-            if failure is None:
-                unit.feeds.ended(feed, at=at)
-            else:
-                unit.feeds.failed(feed, failure, at=at)
-            unit.commit()
+        if failure is None:
+            unit.feeds.ended(feed, at=at)
+        else:
+            unit.feeds.failed(feed, failure, at=at)
+        unit.commit()
 
 
 def failure_of(error: ConnectorError) -> FeedFailure:
@@ -219,6 +141,15 @@ def failure_of(error: ConnectorError) -> FeedFailure:
     return FeedFailure(
         error=str(error), hint=error.hint, fault=Fault.QUERY if ours else Fault.SERVER
     )
+
+
+def failures_of(pulled: Iterable[Collected]) -> list[dict[str, str]]:
+    """The sources that could not be read (to the end), with whose fault it is, for an answer."""
+    failed = [(one.feed, failure_of(one.error)) for one in pulled if one.error is not None]
+    return [
+        {"feed": feed, "error": f.error, "hint": f.hint, "fault": f.fault.value}
+        for feed, f in failed
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,9 +174,7 @@ class Replayed:
 def replay(open_unit: OpenUnit, check: Check, clock: Clock) -> Replayed:
     """Try again what was set aside, and take what passes now; each in a transaction of its own."""
     with open_unit() as unit:
-        waiting = (
-            tuple(unit.quarantine.kept(InputKind.INTEL)) if isinstance(unit, IntakeUnit) else ()
-        )
+        waiting = tuple(unit.quarantine.kept(InputKind.INTEL))
     counts, taken, cut, tried = AddCounts(), 0, 0, 0
     refused: list[SetAside] = []
     for kept in waiting:
@@ -257,13 +186,12 @@ def replay(open_unit: OpenUnit, check: Check, clock: Clock) -> Replayed:
         feed, at = kept.feed or kept.item.source, clock()
         with open_unit() as unit:
             brought = unit.intel.add(objects, feed=feed[:256], at=at)
-            if isinstance(unit, IntakeUnit):
-                if faults:
-                    unit.quarantine.refused_again(kept.number, faults[0], at=at)
-                else:
-                    unit.quarantine.taken(kept.number, at=at)
-                if brought.objects and kept.feed:
-                    unit.feeds.delivered(kept.feed, brought)
+            if faults:
+                unit.quarantine.refused_again(kept.number, faults[0], at=at)
+            else:
+                unit.quarantine.taken(kept.number, at=at)
+            if brought.objects and kept.feed:
+                unit.feeds.delivered(kept.feed, brought)
             unit.commit()
         counts += brought
         taken += not faults

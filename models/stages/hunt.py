@@ -19,7 +19,7 @@ from huntonce.models.ports import Siem
 from huntonce.models.query import SearchResult, SigmaSearch
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight, look
-from huntonce.models.surfacing import surface
+from huntonce.models.surfacing import Asking, surface
 from huntonce.models.windows import Window
 
 
@@ -50,16 +50,22 @@ def prepare(kit: Kit, hypothesis: Hypothesis, window: Window) -> tuple[Sight, tu
             f"no evidence model for {hypothesis.technique_id}",
             hint=f"known: {', '.join(sorted(kit.library.evidence))}",
         )
-    sight = look(kit.siem, model, window, kit.profile)
-    gaps = surface(
-        model,
-        sight.probes,
+    sight = look(kit.siem, model, window, kit.profile, max_lag=kit.policy.max_lag, now=kit.clock())
+    return sight, gaps_of(kit, sight, hypothesis)
+
+
+def gaps_of(kit: Kit, sight: Sight, hypothesis: Hypothesis) -> tuple[Gap, ...]:
+    """The gaps that a hypothesis waits on, as far as a sight shows them."""
+    asking = Asking(
         siem=kit.siem.name,
         hypothesis_key=hypothesis.key,
         behaviour=hypothesis.technique_id,
+        window=sight.window,
         owner=kit.profile.gap_owner,
+        owners=sight.estate.owners if sight.estate is not None else {},
+        refused=sight.refused,
     )
-    return sight, gaps
+    return surface(sight.model, sight.probes, asking)
 
 
 def hunt(kit: Kit, hypothesis: Hypothesis, sight: Sight, gaps: tuple[Gap, ...]) -> HuntResult:

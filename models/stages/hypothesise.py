@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from huntonce.models.deriving.claims import Unplaced, behaviours
+from huntonce.models.deriving.claims import CLAIMING_TYPES, Unplaced, behaviours
 from huntonce.models.deriving.hypotheses import derive, outside
 from huntonce.models.deriving.traces import traces
-from huntonce.models.detection import Detection
+from huntonce.models.detection import Detection, guard_of
 from huntonce.models.hunt import HuntState
 from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
@@ -65,8 +65,12 @@ def hypothesise(kit: Kit, *, visible: Mapping[str, float] | None = None) -> Hypo
     migrated = migrate(kit)
     with kit.open_unit() as unit:
         objects = tuple(unit.intel.latest(*INTEL_TYPES))
+        delivered = unit.intel.feeds_of(o.id for o in objects if o.type in CLAIMING_TYPES)
         claims, unplaced = behaviours(
-            objects, kit.catalogue, feeds=unit.intel.feeds, own_identity=kit.own_identity
+            objects,
+            kit.catalogue,
+            feeds=lambda object_id: delivered.get(object_id, ()),
+            own_identity=kit.own_identity,
         )
         guards = guards_of(unit.detections.list())
         derived = derive(
@@ -146,19 +150,12 @@ def evidence_phrase(kit: Kit, technique_id: str, scope: str = "windows") -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]}" if len(labels) > 1 else labels[0]
 
 
-def guards_of(detections: Sequence[Detection]) -> dict[str, tuple[Guard, ...]]:
-    """Hypothesis key to the detections that stand, or should stand, guard for it."""
+def guards_of(detections: Sequence[Detection], siem: str = "") -> dict[str, tuple[Guard, ...]]:
+    """Hypothesis key to the detections that stand, or should stand, guard on a SIEM ("" = any)."""
     guards: dict[str, tuple[Guard, ...]] = {}
     for detection in detections:
-        guard = Guard(
-            detection_id=detection.id,
-            state=detection.state.value,
-            certified=detection.certificate is not None and detection.certificate.holds,
-            scheduled=any(d.observed == "enabled" for d in detection.deployments),
-            healthy=detection.healthy,
-        )
         key = detection.hypothesis_key
-        guards[key] = (*guards.get(key, ()), guard)
+        guards[key] = (*guards.get(key, ()), guard_of(detection, siem))
     return guards
 
 
@@ -169,7 +166,7 @@ def _guarded(guards: Sequence[Guard]) -> bool | None:
 
 
 def ledger(kit: Kit, hypothesis: Hypothesis, wanted: Window) -> LedgerAnswer:
-    """What hunt-once says of hunting a hypothesis over a window."""
+    """What hunt-once says of hunting a hypothesis over a window on the kit's SIEM."""
     with kit.open_unit() as unit:
         return answer_in(unit, kit, hypothesis, wanted)
 
@@ -178,6 +175,7 @@ def answer_in(
     unit: UnitOfWork, kit: Kit, hypothesis: Hypothesis, wanted: Window, *, but: str = ""
 ) -> LedgerAnswer:
     """The same, as a unit of work sees the store; the run ``but`` does not count as running."""
+    siem = kit.siem.name
     definition = kit.library.hunt_for(hypothesis.technique_id)
     model = kit.library.evidence.get(hypothesis.technique_id)
     versions = Versions(
@@ -186,13 +184,20 @@ def answer_in(
         attack=kit.catalogue.version,
     )
     stored = unit.hypotheses.by_key(hypothesis.key)
-    guards = guards_of(unit.detections.list()).get(hypothesis.key, ())
+    guards = guards_of(unit.detections.list(), siem).get(hypothesis.key, ())
     running = [
         Window(run.start, run.end)
         for run in unit.hunts.list(HuntState.RUNNING)
-        if run.hypothesis_key == hypothesis.key and run.id != but
+        if (run.hypothesis_key, run.siem) == (hypothesis.key, siem) and run.id != but
     ]
-    return consult(stored, wanted=wanted, versions=versions, guards=guards, running=running)
+    return consult(
+        stored,
+        wanted=wanted,
+        siem=siem,
+        versions=versions,
+        guards=guards,
+        running=running,
+    )
 
 
 def by_analyst(kit: Kit, definition: HuntDefinition, technique_id: str) -> Hypothesis:

@@ -10,7 +10,7 @@ from typing import Any
 
 from huntonce.models.deriving.standing import Claim, NotInForce, claims
 from huntonce.models.errors import ConnectorError, DomainError, TransientError
-from huntonce.models.finding import EventRef, Finding, Observable
+from huntonce.models.finding import EventRef, Observable
 from huntonce.models.hunt import Check
 from huntonce.models.indicators.matching import Tree, detection, fields, groupable, holds
 from huntonce.models.indicators.patterns import Place, leaves
@@ -18,6 +18,7 @@ from huntonce.models.indicators.warninglists import Warninglists, spared
 from huntonce.models.intel import IntelObject
 from huntonce.models.query import EVENT_COLUMNS, SearchResult, SigmaSearch
 from huntonce.models.stages.iocfindings import findings_of
+from huntonce.models.stages.iocsettle import power_of, settle_sweep
 from huntonce.models.stages.iocsight import Sight
 from huntonce.models.stages.ioctypes import (
     EVENTS_KEPT,
@@ -31,7 +32,7 @@ from huntonce.models.stages.ioctypes import (
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window
 
-TYPES = ("indicator", "sighting", "opinion", "relationship")
+ABOUT = ("sighting", "opinion", "relationship")
 TOGETHER = 250
 """Indicators that share a search."""
 ROWS = 20_000
@@ -41,11 +42,15 @@ _COLUMNS = frozenset(name for name, _ in EVENT_COLUMNS)
 def sweep(
     kit: Kit, languages: Languages, lists: Warninglists, window: Window, *, store: bool = True
 ) -> Swept:
-    """Look for every indicator in force over a window, and store what was hit as findings.
+    """Look for every indicator in force over a window, and settle what came of it.
+
+    With ``store``, the sweep is kept with its verdict and what became of each indicator, hits as
+    findings, and evil goes to incident response.
 
     Raises:
         TransientError: The SIEM does not say what arrives: nothing could be called a miss.
     """
+    started = kit.clock()
     found, dead = _stored_claims(kit)
     results = [_dead(item) for item in dead]
     works: list[Work] = []
@@ -61,29 +66,41 @@ def sweep(
             _search_rule(kit, window, work, sight, checks)
     population = len(sight.population)
     results += [_result(work, population) for work in works]
-    findings = findings_of(kit, [work for work in works if work.events])
-    if store and findings:
-        findings = _store(kit, findings)
     order = list(Status)
+    results.sort(key=lambda r: (order.index(r.status), -r.confidence, r.name, r.ids))
+    hit = [work for work in works if work.events]
+    found_now = findings_of(kit, hit)
+    settled = None
+    if store and works:
+        settled = settle_sweep(
+            kit,
+            window,
+            results,
+            tuple(zip(hit, found_now, strict=True)),
+            checks,
+            power_of(works, sight.population, window),
+            started=started,
+        )
     return Swept(
         window=window,
-        results=tuple(
-            sorted(results, key=lambda r: (order.index(r.status), -r.confidence, r.name, r.ids))
-        ),
-        findings=findings,
+        results=tuple(results),
+        findings=settled.findings if settled else found_now,
         checks=tuple(checks),
+        run=settled.run if settled else None,
+        cases=settled.cases if settled else (),
     )
 
 
 def _stored_claims(kit: Kit) -> tuple[tuple[Claim, ...], tuple[NotInForce, ...]]:
     with kit.open_unit() as unit:
-        objects: list[IntelObject] = [
+        indicators = list(unit.intel.latest("indicator", revoked=True))
+        about = [
             item
-            for item in unit.intel.latest(*TYPES)
+            for item in unit.intel.latest(*ABOUT)
             if item.type != "relationship" or _about_indicator(item)
         ]
-        feeds = {item.id: unit.intel.feeds(item.id) for item in objects if item.type == "indicator"}
-    return claims(objects, feeds, kit.clock())
+        feeds = unit.intel.feeds_of(item.id for item in indicators)
+    return claims([*indicators, *about], feeds, kit.clock())
 
 
 def _about_indicator(item: IntelObject) -> bool:
@@ -332,13 +349,3 @@ def _judged(work: Work, population: int) -> tuple[Status, str]:
     if work.blind:
         words += f"; could not look in {', '.join(work.blind)}"
     return Status.MISS, words
-
-
-def _store(kit: Kit, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    with kit.open_unit() as unit:
-        kept = tuple(
-            unit.findings.add(finding, actor=kit.actor, why="found by an indicator sweep")
-            for finding in findings
-        )
-        unit.commit()
-    return kept

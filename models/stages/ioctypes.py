@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from huntonce.models.case import Case
 from huntonce.models.deriving.standing import Claim
 from huntonce.models.finding import EventRef, Finding, Observable
-from huntonce.models.hunt import Check
+from huntonce.models.hunt import Check, HuntRun
 from huntonce.models.hypothesis import Term
 from huntonce.models.indicators.matching import Tree
 from huntonce.models.indicators.patterns import Comparison, Compiled, Group, Place
@@ -80,12 +81,16 @@ class Swept:
         results: Hits first, then by confidence.
         findings: As stored.
         checks: The searches as sent.
+        run: The sweep as it is kept, with its verdict; None where it is not.
+        cases: Those of the evil among the findings.
     """
 
     window: Window
     results: tuple[Result, ...]
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
+    run: HuntRun | None = None
+    cases: tuple[Case, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """How many claims ended how."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
@@ -9,6 +10,7 @@ from huntonce.models.feedback import CaseIntel, Mask
 from huntonce.models.ports import CaseDesk, Clock, DetectionStore, OpenUnit, Siem, TicketDesk
 from huntonce.models.profile import Profile
 from huntonce.models.tlp import Tlp
+from huntonce.models.visibility import MAX_LAG
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
@@ -26,6 +28,7 @@ class Policy:
         approvals: Kind of change (deploy, open_case, open_ticket, publish) to "ask" or "auto".
         gap_passes: Consecutive passing probes that close a gap.
         rule_author: Author line of promoted rules.
+        max_lag: Longest time until 95 % of a channel's events are taken in that is no fault.
     """
 
     power_floor: float = 0.8
@@ -33,6 +36,7 @@ class Policy:
     approvals: Mapping[str, str]
     gap_passes: int = 2
     rule_author: str = "Huntonce"
+    max_lag: timedelta = MAX_LAG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

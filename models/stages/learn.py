@@ -22,6 +22,7 @@ from huntonce.models.ports import IntelDestination, UnitOfWork
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.dispatch import STALE_AFTER, enqueue
+from huntonce.models.stages.intelrefs import sources_of
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import PROPOSAL_LIFE, propose
 from huntonce.models.tlp import Tlp
@@ -116,7 +117,7 @@ def _case_intel(unit: UnitOfWork, kit: Kit, case: Case) -> CaseIntel:
     return CaseIntel(
         case=case,
         detections=tuple(detection for detection in found if detection is not None),
-        source_refs=hypothesis.sources if hypothesis else (),
+        source_refs=hypothesis.sources if hypothesis else sources_of(unit, case.source_ids),
         organisation=kit.profile.name,
         window=Window(run.start, run.end) if run else Window(case.first, kit.clock()),
         power=run.power.words if run and run.power else "",

@@ -85,6 +85,7 @@ def ticket_of(gap: Gap) -> dict[str, object]:
         "severity": gap.severity,
         "owner": gap.owner,
         "reason": gap.reason,
+        "business": gap.business,
         "hosts": list(gap.hosts),
         "remedy": gap.remedy.text,
         "commands": list(gap.remedy.commands),

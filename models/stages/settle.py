@@ -10,19 +10,22 @@ from datetime import datetime
 from huntonce.models.case import Case, CaseState
 from huntonce.models.detection import Deployment, Detection, DetectionState
 from huntonce.models.finding import Finding
-from huntonce.models.gap import OPEN, Gap, GapState
+from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.ids import digest
-from huntonce.models.ledger import NotDueError
+from huntonce.models.ledger import NotDueError, Versions, add_hunted, still_hunted
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.power import with_words
+from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.hypothesise import answer_in
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import case_of, leave, reopen_ticket, rule_of, ticket_of
+from huntonce.models.stages.leaving import case_of, leave, rule_of
 from huntonce.models.stages.promote import Promotion
+from huntonce.models.visibility import Power
 from huntonce.models.windows import Window, merge
 
 _ENDED = {HypothesisState.READY, HypothesisState.BLOCKED, HypothesisState.CONCLUDED}
@@ -104,19 +107,24 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
         findings = tuple(
             _keep_finding(unit, kit, finding, run) for finding in result.looked.findings
         )
-        gaps = tuple(_keep_gap(unit, kit, gap, run, now) for gap in result.gaps)
+        gaps = tuple(
+            keep_gap(unit, kit, gap, by=run.id, window=result.window, now=now)
+            for gap in result.gaps
+        )
+        power, why = _told(result, gaps)
         detections = tuple(
             _keep_detection(unit, kit, detection, run, now) for detection in promotion.detections
         )
-        cases = _keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
+        cases = keep_cases(unit, kit, result.hypothesis, findings, detections, run, now)
         concluded = unit.hunts.save(
             replace(
                 run,
                 state=HuntState.CONCLUDED,
                 hunt_name=result.definition.name,
                 verdict=result.verdict,
-                why=result.why,
-                power=result.sight.power,
+                why=why,
+                power=power,
+                floor=kit.policy.power_floor,
                 checks=result.checks,
                 finding_ids=tuple(f.id for f in findings),
                 gap_ids=tuple(g.id for g in gaps),
@@ -128,7 +136,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
                 concluded_at=now,
             ),
             actor=kit.actor,
-            why=result.why,
+            why=why,
         )
         hypothesis = _conclude(unit, kit, result, concluded)
         unit.claims.release(run.id)
@@ -144,6 +152,23 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
     )
 
 
+def _told(result: HuntResult, gaps: Sequence[Gap]) -> tuple[Power, str]:
+    """The power with the gaps that make hosts blind named in its statement, and the verdict's why.
+
+    Only now, in the store, have the gaps their numbers.
+    """
+    power = result.sight.power
+    blind = set(power.blind)
+    waits = result.hypothesis.key
+    causes = [
+        gap.id
+        for gap in gaps
+        if blind & set(gap.hosts) and any(wait.hypothesis == waits for wait in gap.waits)
+    ]
+    told = with_words(power, result.window, causes)
+    return told, result.why.replace(power.words, told.words)
+
+
 def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> Hypothesis:
     stored = unit.hypotheses.by_key(result.hypothesis.key) or result.hypothesis
     if stored.state in _ENDED:
@@ -152,24 +177,27 @@ def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> H
             replace(stored, state=HypothesisState.HUNTING), actor=kit.actor, why=run.id
         )
     blocked = result.verdict is Verdict.BLOCKED
-    hunted = stored.hunted
+    now = Versions(
+        logic=result.definition.version,
+        evidence=result.sight.model.version,
+        attack=kit.catalogue.version,
+    )
+    hunted = still_hunted(stored, now)
     # Hours that a failed or cut search left unseen are not hunted: the next hunt looks again.
     if not blocked and all(check.complete for check in result.checks):
-        spans = [Window(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in hunted]
-        merged = merge([*spans, result.window])
-        hunted = tuple((w.start.isoformat(), w.end.isoformat()) for w in merged)
+        hunted = add_hunted(replace(stored, hunted=hunted), result.window, run.siem)
     return unit.hypotheses.save(
         replace(
             stored,
             state=HypothesisState.BLOCKED if blocked else HypothesisState.CONCLUDED,
             verdict=result.verdict,
             hunted=hunted,
-            evidence_version=result.sight.model.version,
-            logic_version=result.definition.version,
-            attack_version=kit.catalogue.version,
+            evidence_version=now.evidence,
+            logic_version=now.logic,
+            attack_version=now.attack,
         ),
         actor=kit.actor,
-        why=f"{run.id}: {result.why}",
+        why=f"{run.id}: {run.why}",
     )
 
 
@@ -188,60 +216,6 @@ def _keep_finding(unit: UnitOfWork, kit: Kit, finding: Finding, run: HuntRun) ->
 
 def _core(finding: Finding) -> frozenset[str]:
     return frozenset(e.uid for e in finding.events if e.role in {"registration", "tool"})
-
-
-def _keep_gap(unit: UnitOfWork, kit: Kit, gap: Gap, run: HuntRun, now: datetime) -> Gap:
-    """Store a gap, or bring the one that is known up to what was measured now."""
-    stored = unit.gaps.add(gap, actor=kit.actor, why=f"surfaced by {run.id}")
-    fresh = replace(stored, unlocks=tuple(sorted({*stored.unlocks, *gap.unlocks})))
-    if _tells(stored, run):
-        back = {GapState.CLOSED: GapState.REGRESSED, GapState.VERIFYING: GapState.SURFACED}
-        fresh = replace(
-            fresh,
-            gap_kind=gap.gap_kind,
-            hosts=gap.hosts,
-            population=gap.population,
-            severity=gap.severity,
-            reason=gap.reason,
-            remedy=gap.remedy,
-            state=back.get(stored.state, stored.state),
-            passes=0,
-            measured_to=run.end.isoformat(),
-        )
-    was = stored.state
-    if fresh != stored:
-        stored = unit.gaps.save(fresh, actor=kit.actor, why=f"measured by {run.id}")
-    if stored.state is GapState.REGRESSED and was is GapState.CLOSED:
-        reopen_ticket(unit, kit, stored, now)
-    if stored.state in OPEN:
-        leave(
-            unit,
-            kit,
-            Message(
-                key=f"gap-{stored.key}",
-                channel=Channel.TICKET,
-                action="create",
-                target=kit.tickets.name,
-                subject=stored.id,
-                payload=ticket_of(stored),
-            ),
-            change="open_ticket",
-            summary=f"ticket for {stored.id}: {stored.reason}",
-            now=now,
-        )
-    return stored
-
-
-def _tells(gap: Gap, run: HuntRun) -> bool:
-    """Whether a hunt's window says how a gap stands now.
-
-    What a newer probe showed is not undone by older telemetry, nor by a window that holds both.
-    """
-    if not gap.measured_to:
-        return True
-    last = datetime.fromisoformat(gap.measured_to)
-    mended = gap.state in {GapState.CLOSED, GapState.VERIFYING}
-    return run.start >= last if mended else run.end >= last
 
 
 def _keep_detection(
@@ -281,7 +255,7 @@ def _keep_detection(
     return stored
 
 
-def _keep_cases(
+def keep_cases(
     unit: UnitOfWork,
     kit: Kit,
     hypothesis: Hypothesis,

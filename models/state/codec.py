@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -16,6 +17,7 @@ from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.intel import StixDict
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
 from huntonce.models.state.columns import clean
@@ -105,3 +107,18 @@ def stored_key(key: str) -> str:
     """The key as the unique column holds it: itself, or its hash where an index has no room."""
     key = clean(key)
     return key if len(key) <= KEY_LIMIT else f"sha256:{sha256(key)}"
+
+
+def stix_content(object_id: str, body: bytes) -> StixDict:
+    """What the stored bytes of an intel object say.
+
+    Raises:
+        StateError: They are not a JSON object.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:  # integers beyond 64 bits
+        content = json.loads(body)
+    if not isinstance(content, dict):
+        raise StateError(f"the stored body of {object_id} is not a JSON object")
+    return content

@@ -19,6 +19,7 @@ from huntonce.models.state.columns import clean
 from huntonce.models.state.engine import insert, insert_once
 from huntonce.models.state.log import TransitionLog
 from huntonce.models.state.tables import COUNTER, ENTITY_TABLES
+from huntonce.models.state.verdicts import keep_verdict
 from huntonce.models.state.work import Work
 
 E = TypeVar("E", bound=Entity)
@@ -69,6 +70,7 @@ class EntityRepository(Generic[E]):
         if not written:  # by a writer that does not keep to the lock
             return self._taken(entity.key)
         self._versions[short_id] = 1
+        self._proven(stored)
         self._append(short_id, before="", after=stored.state, actor=actor, why=why, doc=doc)
         return stored
 
@@ -98,6 +100,7 @@ class EntityRepository(Generic[E]):
         self._versions[row.id] = row.version
         if doc == row.doc:
             return entity
+        self._proven(entity)
         changed = connection.execute(
             update(table)
             .where(table.c.number == row.number, table.c.version == row.version)
@@ -136,6 +139,11 @@ class EntityRepository(Generic[E]):
     def _first(self, query: Select[tuple[object, ...]]) -> E | None:
         row = self._work.connection().execute(query).one_or_none()
         return None if row is None else self._read(row)
+
+    def _proven(self, entity: E) -> None:
+        """A hunt's verdict also goes where the database checks it."""
+        if isinstance(entity, HuntRun):
+            keep_verdict(self._work, entity)
 
     def _read(self, row: Row[tuple[object, ...]]) -> E:
         self._versions[row.id] = row.version

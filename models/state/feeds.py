@@ -84,7 +84,7 @@ class Feeds:
         """Hash to number of objects of the deliveries that passed whole."""
         kept = INTEL_DELIVERY.c
         query = select(kept.digest, kept.objects).where(kept.feed == clean(feed))
-        return {row[0]: row[1] for row in self._work.connection().execute(query)}
+        return {row.digest: row.objects for row in self._work.connection().execute(query)}
 
     def ended(self, feed: str, *, at: datetime) -> None:
         """A pull came to its end."""

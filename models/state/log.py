@@ -70,10 +70,7 @@ class TransitionLog:
         last = GENESIS
         seq = 0
         for seq, row in enumerate(self._stored(), start=1):
-            try:
-                transition = _transition(row)
-            except ValueError:
-                return seq
+            transition = _transition(row)
             if (transition.seq, transition.previous) != (seq, last) or transition.hash != row.hash:
                 return seq
             last = transition.hash
@@ -87,10 +84,18 @@ class TransitionLog:
         )
 
 
+def _kind(text: str) -> Kind | str:
+    """A newer version, or a hand on the database, may have written a kind that is not known."""
+    try:
+        return Kind(text)
+    except ValueError:
+        return text
+
+
 def _transition(row: Row[tuple[object, ...]]) -> Transition:
     return Transition(
         seq=row.seq,
-        kind=Kind(row.kind),
+        kind=_kind(row.kind),
         subject=row.subject,
         before=row.before,
         after=row.after,

@@ -17,14 +17,18 @@ from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.intake import (
+    FeedRepository,
+    IntelRepository,
+    Quarantine,
+    SetAsideRepository,
+)
 from huntonce.models.ports import (
     Clock,
     HuntClaims,
-    IntelRepository,
     Log,
     Outbox,
     Repository,
-    SetAsideRepository,
 )
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
@@ -55,9 +59,9 @@ class Unit:
     """
 
     intel: IntelRepository
-    feeds: Feeds
+    feeds: FeedRepository
     set_aside: SetAsideRepository
-    quarantine: SetAsides
+    quarantine: Quarantine
     hypotheses: Repository[Hypothesis]
     hunts: Repository[HuntRun]
     claims: HuntClaims

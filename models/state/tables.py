@@ -2,7 +2,9 @@
 
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -63,6 +65,23 @@ HUNT_CLAIM = Table(
     Column("start", UtcTime, nullable=False),
     Column("end", UtcTime, nullable=False),
     Column("taken_at", UtcTime, nullable=False),
+)
+
+# What a verdict stands on, so that the database itself refuses one that is unproven. ``dark`` is
+# the number of required evidence groups that were live nowhere.
+HUNT_VERDICT = Table(
+    "hunt_verdict",
+    METADATA,
+    Column("hunt", String(32), primary_key=True),
+    Column("verdict", String(32), nullable=False),
+    Column("executed", Integer, nullable=False),
+    Column("power", Float, nullable=False),
+    Column("floor", Float, nullable=False),
+    Column("dark", Integer, nullable=False),
+    CheckConstraint(
+        "verdict <> 'ruled_out' OR (executed > 0 AND power > 0 AND power >= floor AND dark = 0)",
+        name="ck_hunt_verdict_proven",
+    ),
 )
 
 COUNTER = Table(

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -42,12 +42,12 @@ CHECK_RATIO = 5
 TABLES = ("intel_object", "intel_feed_object", "intel_conflict", "intel_claim", "set_aside")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure the intake.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     loads = [load_twice(given.bundle) for _ in range(given.rounds)]
     first = statistics.median(one[0] for one in loads)
     second = statistics.median(one[1] for one in loads)

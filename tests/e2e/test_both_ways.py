@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -118,6 +119,15 @@ def test_a_hunt_over_the_api_ends_as_one_from_the_command_line(
     assert code == 0, errors
     assert answer["verdict"] == "confirmed_malicious"
     assert _ends(huntonce, home) == _ends(huntonce, other)
+
+
+def test_the_pages_ask_the_server_that_they_came_from(served: tuple[Path, str]) -> None:
+    _, api = served
+    page = api.removesuffix("api")
+
+    asked = httpx.get(f"{page}ui-settings").raise_for_status().json()["api_url"]
+
+    assert urljoin(page, asked) == api
 
 
 def test_a_wrong_parameter_is_refused_before_the_run(served: tuple[Path, str]) -> None:

@@ -106,3 +106,21 @@ def test_a_wrong_password_is_a_service_that_cannot_be_reached(
     assert code == 4
     assert "not-the-password" not in errors
     assert "Traceback" not in errors
+
+
+def test_a_dead_source_keeps_neither_the_live_one_nor_the_loop_from_its_work(
+    collection: str, bundle: Path, tmp_path: Path, huntonce: Run
+) -> None:
+    huntonce("intel", "publish", bundle, "--home", home_of(tmp_path / "writer", collection))
+    reader = home_of(tmp_path / "reader", collection)
+    # Refused for good, so that the test need not wait for the retries of a server that is down.
+    dead = f'\n[intel.dead]\nurl = "{collection.replace(INTEL_COLLECTION, "nope")}"\n'
+    (reader / "huntonce.toml").write_text((reader / "huntonce.toml").read_text() + dead)
+
+    code, turned, errors = huntonce("loop", "--home", reader)
+
+    assert code == 4
+    assert [(one["feed"], one["fault"]) for one in turned["failed"]] == [("dead", "query")]
+    assert turned["intel_new"] > 0
+    assert turned["hypotheses"] > 0
+    assert "dead" in errors

@@ -7,14 +7,20 @@ from typing import Any
 import pyarrow as pa
 
 from huntonce.models.analytics.records import Record
+from huntonce.models.arrivals import Arrivals
 from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel, Remedy
 from huntonce.models.finding import Disposition, EventRef, Finding
 from huntonce.models.hunt import Check
 from huntonce.models.huntdef import AllowEntry, AnalyticSpec, DetectionTemplate, HuntDefinition
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ids import digest
-from huntonce.models.query import EVENT_COLUMNS, FILL_SCHEMA, INVENTORY_SCHEMA
-from huntonce.models.seeing import Arrivals
+from huntonce.models.query import (
+    COUNT_SCHEMA,
+    EVENT_COLUMNS,
+    FILL_SCHEMA,
+    INVENTORY_SCHEMA,
+    LAG_SCHEMA,
+)
 from huntonce.models.visibility import GroupPower, Power
 from huntonce.models.windows import HOUR, Window
 
@@ -103,8 +109,14 @@ def arrivals(
     fill: Iterable[tuple[str, str, int, str, int, int]] = (),
     matches: Mapping[str, Mapping[str, int]] | None = None,
     refused: Mapping[str, str] | None = None,
+    lags: Iterable[tuple[str, str, int, float]] = (),
+    **more: Any,
 ) -> Arrivals:
-    """What arrived; ``fill`` is (host, channel, event id, field, filled, events)."""
+    """What arrived; ``fill`` is (host, channel, event id, field, filled, events).
+
+    ``matches`` has numbers of events by host, all in the first hour; ``lags`` is (host, channel,
+    events, seconds).
+    """
     names = FILL_SCHEMA.names
     return Arrivals(
         window=window(hours),
@@ -112,8 +124,18 @@ def arrivals(
         fill=pa.Table.from_pylist(
             [dict(zip(names, row, strict=True)) for row in fill], FILL_SCHEMA
         ),
-        matches=matches or {},
+        matches={
+            atom_id: pa.Table.from_pylist(
+                [{"host": host, "hour": T0, "events": n} for host, n in hosts.items()],
+                COUNT_SCHEMA,
+            )
+            for atom_id, hosts in (matches or {}).items()
+        },
         refused=refused or {},
+        lags=pa.Table.from_pylist(
+            [dict(zip(LAG_SCHEMA.names, row, strict=True)) for row in lags], LAG_SCHEMA
+        ),
+        **more,
     )
 
 

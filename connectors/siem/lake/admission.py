@@ -17,6 +17,8 @@ _MAX_CACHED = 8_000_000
 class Admission:
     """The writer's view of what the lake holds; used under the writer lock only.
 
+    ``touched`` names the partitions that got events.
+
     The same event can come with another corrected time, where one file let us measure the
     recorder's clock and another did not. Its day then differs by one at most, so the days before
     and after are looked through as well.
@@ -28,6 +30,7 @@ class Admission:
         self._cached = 0
         self.events = 0
         self.duplicates = 0
+        self.touched: set[Partition] = set()
 
     def admit(self, staged: StagedFile) -> None:
         """Move a staged file's new events into its partition."""
@@ -55,6 +58,7 @@ class Admission:
         self._held.setdefault(partition, []).append(uids)
         self._cached += len(uids)
         self.events += len(uids)
+        self.touched.add(partition)
 
     def _known(self, partition: Partition) -> pa.Array:
         if self._cached > _MAX_CACHED:

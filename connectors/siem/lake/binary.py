@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 from evtx import PyEvtxParser
 
 from huntonce.connectors.siem.lake.layout import RAW
+from huntonce.connectors.siem.lake.mapping import MappingNeededError, TableMapping, layout_of
 from huntonce.connectors.siem.lake.originals import Fault, Original
+from huntonce.connectors.siem.lake.tables import TableRow, is_shaped
 
 EVTX_MAGIC = b"ElfFile\x00"
 PARQUET_MAGIC = b"PAR1"
@@ -117,17 +119,28 @@ def _short(error: Exception) -> str:
     return " ".join(text.split())[:300]
 
 
-def parquet_rows(stream: IO[bytes], fault: Fault) -> Iterator[Original]:
+def parquet_rows(
+    stream: IO[bytes], fault: Fault, mapping: TableMapping | None = None
+) -> Iterator[Original]:
     """Every row of a Parquet file: its original where it carries one, else its columns."""
     number = 0
     try:
         table = pq.ParquetFile(stream)
         names = table.schema_arrow.names
         raw = next((name for name in _RAW_COLUMNS if name in names), None)
+        layout = None
+        if raw is None and (mapping is not None or not is_shaped(dict.fromkeys(names))):
+            layout = layout_of(tuple(names), mapping)
         for batch in table.iter_batches(_ROWS, columns=[raw] if raw else None):
             for row in batch.to_pylist():
                 number += 1
-                yield "row", number, _row_text(row, raw)
+                text = _row_text(row, raw)
+                if layout is not None and isinstance(text, bytes):
+                    yield "row", number, TableRow(text, layout)
+                else:
+                    yield "row", number, text
+    except MappingNeededError as error:
+        fault("file", str(error), error.hint, b"")
     except (pa.ArrowException, OSError, ValueError) as error:
         fault(f"after row {number}", f"not readable Parquet: {_short(error)}", "", b"")
 

@@ -17,6 +17,7 @@ MAX_DOCUMENT = 512 * 1024**2
 """Largest array or file of several-line documents read, in bytes; lines have no such limit."""
 
 _BLOCK = 4 * 1024**2
+_HEAD = 256
 _PROBED_LINES = 16
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -40,6 +41,14 @@ def json_events(source: _Source, head: bytes, fault: Fault) -> Iterator[Original
         yield from lines(source, start, fault)
     else:
         yield from _documents(source, start, fault, encoding="utf-8")
+
+
+def is_json(start: bytes) -> bool:
+    """Whether a text that starts so is JSON, whatever is wrong with it."""
+    text = start.removeprefix(_UTF8_BOM)
+    if text.startswith(_UTF16_BOMS):
+        return text[: 2 * _HEAD].decode("utf-16", errors="replace").lstrip()[:1] in ("{", "[")
+    return text.lstrip()[:1] in (b"{", b"[") or has_event_lines(text)
 
 
 def lines(source: _Source, start: bytes, fault: Fault, *, first: int = 1) -> Iterator[Original]:
@@ -123,7 +132,12 @@ def _skip(text: str, position: int) -> int:
 def _broken(rest: str, number: int, error: Exception, fault: Fault) -> None:
     payload = rest[:PAYLOAD_LIMIT].encode(errors="replace")[:PAYLOAD_LIMIT]
     if number == 1 and not rest.startswith("{"):
-        fault("file", "it is not JSON, EVTX, Parquet, gzip or zip", "load event logs only", payload)
+        fault(
+            "file",
+            "it is not JSON, CSV, EVTX, Parquet, gzip or zip",
+            "load event logs only",
+            payload,
+        )
         return
     what = "it is nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
     fault(f"event {number}", f"{what}; the rest of the file was not read", "", payload)

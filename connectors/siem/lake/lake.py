@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -11,6 +12,7 @@ from typing_extensions import override
 from huntonce.connectors.siem.engine import DuckDBSiem
 from huntonce.connectors.siem.lake.layout import (
     channel_folder,
+    day_window,
     days_touched,
     events_folder,
     files,
@@ -19,7 +21,12 @@ from huntonce.connectors.siem.lake.layout import (
 from huntonce.connectors.siem.session import Limits, View
 from huntonce.connectors.sigma.duckdb_backend import quote_name, quote_text
 from huntonce.models.errors import ConfigError, TransientError
+from huntonce.models.ids import digest
+from huntonce.models.query import Revision
 from huntonce.models.windows import Window
+
+if TYPE_CHECKING:
+    from datetime import date
 
 _GLOB = frozenset("*?[")
 _MAX_SCHEMAS = 100_000
@@ -47,6 +54,21 @@ class Lake(DuckDBSiem):
                 f"the lake's path holds one of * ? [ : {self._root}", hint="choose another folder"
             )
         self._schemas: dict[Path, tuple[str, ...]] = {}
+
+    @override
+    def revisions(self, window: Window) -> Sequence[Revision]:
+        """A day each: its files are named by the events in them, and never change."""
+        first, last = days_touched(window)
+        days: dict[date, list[str]] = {}
+        for partition in partitions(self._root):
+            if first <= partition.day <= last:
+                held = days.setdefault(partition.day, [])
+                held += [f"{partition.channel}/{p.name}" for p in files(self._root, partition)]
+        return tuple(
+            Revision(span=day_window(day), mark=digest(*sorted(held)))
+            for day, held in sorted(days.items())
+            if held
+        )
 
     @override
     def _folders(self) -> Sequence[str]:

@@ -1,7 +1,8 @@
 """Where the lake keeps its files.
 
 ``root/events/v1/channel=<name>/day=YYYY-MM-DD/<hash>.parquet``; files are written beside them in
-``.staging`` and moved in whole, so that a reader sees all of a file or nothing of it.
+``.staging`` and moved in whole, so that a reader sees all of a file or nothing of it. Small files
+are merged, see ``merges``; what is deleted goes through ``.trash``.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from huntonce.connectors.siem.lake.merges import DATA, counted
 from huntonce.models.query import TIME
 from huntonce.models.windows import Window
 
@@ -46,7 +48,6 @@ with an @, so the two cannot clash."""
 _VERSION = "v1"
 _MAX_NAME = 120
 _DAY = 86_400_000_000
-_SUFFIX = ".parquet"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +76,16 @@ def staging_folder(root: Path) -> Path:
     return events_folder(root) / ".staging"
 
 
+def trash_folder(root: Path) -> Path:
+    """Where partitions go that are being deleted; nothing reads there."""
+    return events_folder(root) / ".trash"
+
+
+def writer_lock(root: Path) -> Path:
+    """Held by whoever changes the events: one at a time."""
+    return root / ".writer.lock"
+
+
 @lru_cache(maxsize=4_096)
 def channel_folder(channel: str) -> str:
     """A name for a channel that is safe on every file system, the same for any case of it."""
@@ -101,7 +112,7 @@ def day_of(microseconds: int) -> date:
 def content_name(uids: Iterable[str]) -> str:
     """A file's name, made of the events in it: the same events make the same file."""
     joined = "\n".join(sorted(uids)).encode()
-    return hashlib.sha256(joined).hexdigest()[:32] + _SUFFIX
+    return hashlib.sha256(joined).hexdigest()[:32] + DATA
 
 
 def partitions(root: Path, channel_name: str | None = None) -> list[Partition]:
@@ -122,16 +133,13 @@ def partitions(root: Path, channel_name: str | None = None) -> list[Partition]:
 
 
 def files(root: Path, partition: Partition) -> list[Path]:
-    """The finished files of a partition, in the order of their names."""
-    return _files(partition.folder(root))
+    """The finished files of a partition that count, in the order of their names.
 
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        names = [entry.name for entry in os.scandir(folder)]
-    except FileNotFoundError:
-        return []
-    return [folder / name for name in sorted(names) if name.endswith(_SUFFIX) and name[0] != "."]
+    Raises:
+        TransientError: What a merged file replaces cannot be read.
+    """
+    folder = partition.folder(root)
+    return [folder / name for name in counted(folder)]
 
 
 def _folders(parent: Path, prefix: str) -> Iterator[Path]:

@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from huntonce.connectors.siem.lake.admission import Admission
+from huntonce.connectors.siem.lake.compaction import Alike, clear
 from huntonce.connectors.siem.lake.layout import events_folder, staging_folder
+from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.plan import jobs, telemetry_files
 from huntonce.connectors.siem.lake.pool import run
-from huntonce.models.errors import TransientError
+from huntonce.connectors.siem.lake.upkeep import LOCK_TIMEOUT, compact_held, writing
 from huntonce.models.setaside import SetAside
 
 Progress = Callable[[str, int], None]
-LOCK_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +27,7 @@ class LoadReport:
         events: Events that are new in the lake.
         duplicates: Events read that it held already, or that came twice.
         bytes: Size of the files as they are on disk.
+        merged: Small files of the lake that became fewer, because there were many.
     """
 
     files: int
@@ -36,6 +36,7 @@ class LoadReport:
     set_aside: tuple[SetAside, ...]
     seconds: float
     bytes: int
+    merged: int = 0
 
 
 def load_paths(
@@ -44,14 +45,18 @@ def load_paths(
     *,
     progress: Progress | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
+    alike: Alike | None = None,
+    mapping: TableMapping | None = None,
 ) -> LoadReport:
     """Load files, and folders of files, into the lake at ``root``; running again adds nothing.
 
     Args:
         root: The lake's folder, made where it is not there.
-        paths: EVTX, JSON, Parquet, gzip or zip of these; folders are searched for them.
+        paths: EVTX, JSON, CSV, Parquet, gzip or zip of these; folders are searched for them.
         progress: Called with a file's name and the events added so far.
         lock_timeout: Seconds to wait while another load runs.
+        alike: Which of the lake's files may be merged with each other, see ``compaction.Alike``.
+        mapping: What the columns of tables (CSV, Parquet, flat JSON) mean, where it is not known.
 
     Raises:
         ConfigError: A path does not exist.
@@ -60,32 +65,32 @@ def load_paths(
     started = time.monotonic()
     files = telemetry_files(paths)
     events_folder(root).mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / ".writer.lock", timeout=lock_timeout):
-            admission, set_aside, bytes_read = _load(root, files, progress)
-    except Timeout as error:
-        raise TransientError(
-            "another load is running", connector="lake", hint="wait until it has ended, then repeat"
-        ) from error
+    with writing(root, lock_timeout):
+        clear(root)  # what a killed load or compaction left
+        admission, set_aside, bytes_read = _load(root, files, mapping, progress)
+        tidied = compact_held(root, among=admission.touched, alike=alike, only_worthwhile=True)
     return LoadReport(
         files=len(files),
         events=admission.events,
         duplicates=admission.duplicates,
-        set_aside=tuple(set_aside),
+        set_aside=(*set_aside, *tidied.set_aside),
         seconds=time.monotonic() - started,
         bytes=bytes_read,
+        merged=tidied.before,
     )
 
 
 def _load(
-    root: Path, files: Sequence[Path], progress: Progress | None
+    root: Path,
+    files: Sequence[Path],
+    mapping: TableMapping | None,
+    progress: Progress | None,
 ) -> tuple[Admission, list[SetAside], int]:
     staging = staging_folder(root)
-    shutil.rmtree(staging, ignore_errors=True)  # what a killed load left
     admission, set_aside = Admission(root), []
     size = sum(path.stat().st_size for path in files)
     try:
-        for job, share in run(jobs(files), staging, size):
+        for job, share in run(jobs(files, mapping), staging, size):
             admission.duplicates += share.duplicates
             set_aside += share.set_aside
             for staged in share.staged:

@@ -8,11 +8,14 @@ from typing import IO
 
 from huntonce.connectors.siem.lake.clock import Clock
 from huntonce.connectors.siem.lake.jsontext import has_event_lines
+from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.reading import Piece, packed_or_binary
 from huntonce.connectors.siem.lake.staging import measure_clock
 from huntonce.models.errors import ConfigError
 
-SUFFIXES = frozenset({".evtx", ".json", ".jsonl", ".ndjson", ".gz", ".zip", ".parquet"})
+SUFFIXES = frozenset(
+    {".evtx", ".json", ".jsonl", ".ndjson", ".gz", ".zip", ".parquet", ".csv", ".tsv"}
+)
 """Files that a folder is searched for; a file named by itself is read whatever its name."""
 
 JOB_BYTES = 48 * 1024**2
@@ -47,16 +50,16 @@ def telemetry_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def jobs(files: Sequence[Path]) -> Iterator[Job]:
+def jobs(files: Sequence[Path], mapping: TableMapping | None = None) -> Iterator[Job]:
     """The files in shares of about ``JOB_BYTES``."""
     share: list[tuple[Piece, Clock | None]] = []
     size = 0
     for path in files:
         length = path.stat().st_size
-        if length > JOB_BYTES * 3 // 2 and (split := _split(path, length)):
+        if length > JOB_BYTES * 3 // 2 and (split := _split(path, length, mapping)):
             yield from (Job((piece,)) for piece in split)
             continue
-        share.append((Piece(path), None))
+        share.append((Piece(path, mapping=mapping), None))
         size += length
         if size >= JOB_BYTES:
             yield Job(tuple(share))
@@ -65,16 +68,21 @@ def jobs(files: Sequence[Path]) -> Iterator[Job]:
         yield Job(tuple(share))
 
 
-def _split(path: Path, length: int) -> list[tuple[Piece, Clock | None]]:
+def _split(
+    path: Path, length: int, mapping: TableMapping | None
+) -> list[tuple[Piece, Clock | None]]:
     """A large file of JSON lines cut at line ends; nothing where it is none."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
         if packed_or_binary(head) or not has_event_lines(head):
             return []
-        clock = None if b'"Event":' in head else measure_clock(Piece(path))
+        clock = None if b'"Event":' in head else measure_clock(Piece(path, mapping=mapping))
         stream.seek(0)
         cuts = list(_cuts(stream, length))
-    return [(Piece(path, start, end, line), clock) for (start, line), (end, _) in pairwise(cuts)]
+    return [
+        (Piece(path, start, end, line, mapping), clock)
+        for (start, line), (end, _) in pairwise(cuts)
+    ]
 
 
 def _cuts(stream: IO[bytes], length: int) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Telemetry files as originals, one an event: opened, unpacked and cut, nothing understood yet.
 
-Recognised by their first bytes: gzip, zip, EVTX, Parquet; anything else is taken as JSON. Sizes
-are bounded everywhere; what cannot be read is reported and the rest goes on.
+Recognised by their first bytes: gzip, zip, EVTX, Parquet; anything else is text, JSON or CSV.
+Sizes are bounded everywhere; what cannot be read is reported and the rest goes on.
 """
 
 import gzip
@@ -19,7 +19,9 @@ from huntonce.connectors.siem.lake.binary import (
     evtx_records,
     parquet_rows,
 )
-from huntonce.connectors.siem.lake.jsontext import json_events, lines
+from huntonce.connectors.siem.lake.csvtext import csv_rows, looks_like_table
+from huntonce.connectors.siem.lake.jsontext import is_json, json_events, lines
+from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.originals import Fault, Original
 
 MAX_UNPACKED = 16 * 1024**3
@@ -34,6 +36,7 @@ _COPY = 1024**2
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _HEAD = 16
+_BLOCK = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Piece:
     start: int = 0
     end: int | None = None
     first_line: int = 1
+    mapping: TableMapping | None = None
 
 
 class _Source(Protocol):
@@ -59,7 +63,7 @@ def originals(piece: Piece, fault: Fault) -> Iterator[Original]:
                 span = _Span(stream, piece.end - piece.start)
                 yield from lines(span, b"", fault, first=piece.first_line)
             else:
-                yield from _file(stream, fault)
+                yield from _file(stream, fault, piece.mapping)
     except OSError as error:
         reason = f"it cannot be read: {error.strerror or error}"
         fault("file", reason, "check the file and its permissions", b"")
@@ -70,23 +74,36 @@ def packed_or_binary(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZIP, EVTX_MAGIC, PARQUET_MAGIC))
 
 
-def _file(stream: IO[bytes], fault: Fault) -> Iterator[Original]:
+def _file(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Iterator[Original]:
     head = stream.read(_HEAD)
     stream.seek(0)
     if head.startswith(_GZIP):
         with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield from _unpacked(_Unpacking(unpacked, fault), fault)
+            yield from _unpacked(_Unpacking(unpacked, fault), fault, mapping)
     elif head.startswith(_ZIP):
-        yield from _zip(stream, fault)
+        yield from _zip(stream, fault, mapping)
     elif head.startswith(EVTX_MAGIC):
         yield from evtx_records(stream, fault)
     elif head.startswith(PARQUET_MAGIC):
-        yield from parquet_rows(stream, fault)
+        yield from parquet_rows(stream, fault, mapping)
     else:
-        yield from json_events(stream, b"", fault)
+        yield from _text(stream, b"", fault, mapping)
 
 
-def _zip(stream: IO[bytes], fault: Fault) -> Iterator[Original]:
+def _text(
+    source: "_Source", head: bytes, fault: Fault, mapping: TableMapping | None
+) -> Iterator[Original]:
+    """JSON or CSV of which ``head`` was already read."""
+    start = head + source.read(_BLOCK)
+    if is_json(start):
+        yield from json_events(source, start, fault)
+    elif mapping is not None or looks_like_table(start):
+        yield from csv_rows(source, start, fault, mapping)
+    else:
+        yield from json_events(source, start, fault)
+
+
+def _zip(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Iterator[Original]:
     try:
         archive = zipfile.ZipFile(stream)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -97,10 +114,12 @@ def _zip(stream: IO[bytes], fault: Fault) -> Iterator[Original]:
         if len(members) > MAX_MEMBERS:
             fault("file", f"only its first {MAX_MEMBERS} members were read", "split the zip", b"")
         for info in members[:MAX_MEMBERS]:
-            yield from _member(archive, info, fault)
+            yield from _member(archive, info, fault, mapping)
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, outer: Fault) -> Iterator[Original]:
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, outer: Fault, mapping: TableMapping | None
+) -> Iterator[Original]:
     name = info.filename[:200]
 
     def fault(place: str, reason: str, hint: str, payload: bytes) -> None:
@@ -108,14 +127,16 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, outer: Fault) -> It
 
     try:
         with archive.open(info) as member:
-            for kind, number, text in _unpacked(_Unpacking(member, fault), fault):
+            for kind, number, text in _unpacked(_Unpacking(member, fault), fault, mapping):
                 yield f"{name}, {kind}", number, text
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
         # zipfile says RuntimeError where a member is encrypted.
         fault("file", f"it cannot be unpacked: {error}", "unpack it and load the files", b"")
 
 
-def _unpacked(source: "_Unpacking", fault: Fault) -> Iterator[Original]:
+def _unpacked(
+    source: "_Unpacking", fault: Fault, mapping: TableMapping | None
+) -> Iterator[Original]:
     head = source.read(_HEAD)
     if head.startswith((_GZIP, _ZIP)):
         fault("file", "it is packed twice", "unpack it once and load what is inside", b"")
@@ -124,10 +145,12 @@ def _unpacked(source: "_Unpacking", fault: Fault) -> Iterator[Original]:
             if not _copy(head, source, spool):
                 fault("file", f"it unpacks to more than {MAX_BINARY} bytes", "unpack it first", b"")
                 return
-            read = evtx_records if head.startswith(EVTX_MAGIC) else parquet_rows
-            yield from read(spool, fault)
+            if head.startswith(EVTX_MAGIC):
+                yield from evtx_records(spool, fault)
+            else:
+                yield from parquet_rows(spool, fault, mapping)
     else:
-        yield from json_events(source, head, fault)
+        yield from _text(source, head, fault, mapping)
 
 
 def _copy(head: bytes, source: _Source, target: IO[bytes]) -> bool:

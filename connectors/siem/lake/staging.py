@@ -23,9 +23,11 @@ from huntonce.connectors.siem.lake.layout import (
     content_name,
     day_of,
 )
+from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.reading import Piece, originals
 from huntonce.connectors.siem.lake.shapes import Event, clock_sample, normalise
 from huntonce.connectors.siem.lake.statistics import with_statistics
+from huntonce.connectors.siem.lake.tables import TableRow, is_shaped, shaped, unfolded
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 
 BATCH_ROWS = 50_000
@@ -132,9 +134,10 @@ class Stager:
         """Take every event of a piece; ``clock`` is measured from the piece where it is None."""
         source = piece.path.name
         refusals, occurrences = Refusals(source), Occurrences()
-        for kind, number, text in originals(piece, refusals.add):
+        for kind, number, found in originals(piece, refusals.add):
+            text = found.text if isinstance(found, TableRow) else found
             try:
-                event = normalise(orjson.loads(text))
+                event = normalise(_document(found, piece.mapping))
                 if event.local and clock is None:
                     clock = measure_clock(piece)
                 event.uid = occurrences.uid(event)
@@ -201,18 +204,38 @@ def _uncollected() -> Iterator[None]:
 def measure_clock(piece: Piece) -> Clock:
     """The offsets of a recording, from the Sysmon events anywhere in its file."""
     samples = ClockSamples()
-    for _, _, text in originals(Piece(piece.path), lambda *_: None):
-        data = _bytes(text)
-        if b'"UtcTime"' not in data or b'"Event":' in data:
+    whole = Piece(piece.path, mapping=piece.mapping)
+    for _, _, found in originals(whole, lambda *_: None):
+        data = found.text if isinstance(found, TableRow) else _bytes(found)
+        if b"UtcTime" not in data or b'"Event":' in data:
             continue
         try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            document = _document(found, piece.mapping)
+        except (orjson.JSONDecodeError, NotAnEventError):
             continue
         sample = clock_sample(document) if isinstance(document, dict) else None
         if sample is not None and samples.wants(sample[0]):
             samples.add(*sample)
     return samples.clock()
+
+
+def _document(found: str | bytes | TableRow, mapping: TableMapping | None) -> object:
+    """An original as a document that ``normalise`` knows.
+
+    Raises:
+        orjson.JSONDecodeError: It is not JSON.
+        NotAnEventError: It is a table's row whose time cannot be read, or of unknown columns.
+    """
+    if isinstance(found, TableRow):
+        return unfolded(orjson.loads(found.text), found.layout)
+    document = orjson.loads(found)
+    if not isinstance(document, dict) or is_shaped(document):
+        return document
+    if mapping is not None:
+        return shaped(document, mapping)
+    if "EventID" in document or "event_id" in document or "Id" not in document:
+        return document
+    return shaped(document, None)  # such as Get-WinEvent | ConvertTo-Json
 
 
 def write_parquet(content: pa.Table, path: Path) -> None:

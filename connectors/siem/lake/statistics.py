@@ -54,6 +54,7 @@ def with_statistics(content: pa.Table) -> pa.Table:
     if not content.num_rows:
         return content
     found = measure(content)
+    places = {name: place for place, name in enumerate(content.column_names)}
     document = {
         "version": _VERSION,
         "first": found.first,
@@ -61,12 +62,7 @@ def with_statistics(content: pa.Table) -> pa.Table:
         "ordered": found.ordered,
         "names": content.column_names,
         "runs": [
-            [
-                run.event_id,
-                run.start,
-                run.rows,
-                [content.column_names.index(name) for name in run.columns],
-            ]
+            [run.event_id, run.start, run.rows, [places[name] for name in run.columns]]
             for run in found.runs
         ],
     }

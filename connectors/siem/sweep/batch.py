@@ -34,6 +34,9 @@ _BATCH_FILES = 512
 _BATCH_BYTES = 64 * 1024**2
 """Of the files as they are on disk, compressed."""
 
+_FEW_ROWS = 20_000
+"""Up to here, sharing a read out among threads costs more than it saves."""
+
 NOTED = (UID, TIME_COLUMN, HOST, CHANNEL, RECORD_ID)
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
@@ -105,7 +108,9 @@ class Batch:
             TransientError: The file cannot be read.
         """
         try:
-            table = self._opened[number].read(columns=list(names))
+            table = self._opened[number].read(
+                columns=list(names), use_threads=self.files[number].rows > _FEW_ROWS
+            )
             if not self.files[number].ordered:
                 table = table.take(self._order(number))
         except (pa.ArrowException, OSError) as error:

@@ -1,8 +1,9 @@
 """The sweep over a SIEM that searches for itself: one search a rule."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,12 +49,19 @@ def sweep_by_search(
         if rule.filters:
             unsupported.append(_refused(rule, "filters in other files work on the lake only"))
             continue
+        text = texts.get((rule.source, rule.id))
+        if text is None:
+            unsupported.append(_refused(rule, "its file was changed while it was read"))
+            continue
         try:
-            result = siem.search_rule(texts[rule.id], asked)
+            result = siem.search_rule(text, asked)
         except TerminalError as error:
             unsupported.append(_refused(rule, str(error)))
             continue
         evaluated += 1
+        if result.truncated:
+            reason = f"more events match than the {len(result.table)} that {siem.name} returned"
+            unsupported.append(_refused(rule, reason))
         if len(result.table):
             hits.append(_hits(rule, result))
         elif result.absent_source or result.absent_fields:
@@ -61,8 +69,8 @@ def sweep_by_search(
     return SweepReport(
         rules=pack.found,
         evaluated=evaluated,
-        events=0,
-        scanned=0,
+        events=None,
+        scanned=None,
         unsupported=tuple(unsupported),
         blind=tuple(blind),
         hits=tuple(sorted(hits, key=gravity)),
@@ -70,20 +78,28 @@ def sweep_by_search(
     )
 
 
-def rule_texts(paths: Sequence[Path]) -> dict[str, str]:
-    """Each rule's id, or its source where it has none, to the rule by itself as YAML."""
-    texts: dict[str, str] = {}
+def rule_texts(paths: Sequence[Path]) -> dict[tuple[str, str], str]:
+    """Each rule's source and id (its source where it has none) to the rule by itself as YAML."""
+    texts: dict[tuple[str, str], str] = {}
     for file in rule_files(paths):
         try:
             documents = load_documents(Path(file.path).read_text(encoding="utf-8-sig"))
-        except (UnicodeDecodeError, DomainError):
+        except (UnicodeDecodeError, DomainError, OSError):
             continue  # the pack has said so
         for document in documents:
             if isinstance(document, dict) and "detection" in document:
-                name = str(document.get("id") or "") or file.source
                 text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-                texts.setdefault(name, text)
+                texts.setdefault((file.source, _id(document) or file.source), text)
     return texts
+
+
+def _id(document: Mapping[str, object]) -> str:
+    """A rule's id as pySigma reads it: a UUID has more than one spelling."""
+    written = str(document.get("id") or "")
+    try:
+        return str(UUID(written))
+    except ValueError:
+        return written
 
 
 def _refused(rule: CompiledRule, reason: str) -> Unsupported:

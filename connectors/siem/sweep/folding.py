@@ -4,30 +4,20 @@ Within a class (a channel and an event id) the event id is known, and so is whic
 value at all. What is left to ask is usually a small part of a rule, and most rules fold to false.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from huntonce.connectors.siem.fieldnames import RECORD_FIELDS, FieldNames
 from huntonce.connectors.siem.sweep.column import Column
 from huntonce.connectors.siem.sweep.predicates import Predicate, TextSet, is_plain, predicate
 from huntonce.connectors.sigma.ir import And, Atom, Condition, Named, Not, Op, Or
 from huntonce.connectors.sigma.logsource import Variant
 
-META_COLUMNS = {
-    "channel": "@channel",
-    "provider_name": "@provider",
-    "computer": "@computer",
-    "computername": "@computer",
-    "hostname": "@computer",
-    "eventid": "@event_id",
-    "eventrecordid": "@record_id",
-}
-"""Field names, in lower case, that stand for what the lake notes of a record."""
-
-_EVERYWHERE = ("@channel", "@provider", "@computer", "@event_id", "@record_id")
-_FIRST_CHOICE = frozenset({"eventid", "channel"})
+_RECORD = tuple(dict.fromkeys(RECORD_FIELDS.values()))
+_ALWAYS = frozenset({"@event_id", "@channel"})
 
 _ONLY = np.zeros(1, np.int32)
 
@@ -106,16 +96,7 @@ class ClassContext:
     def __init__(self, place: Variant, event_id: int, present: Iterable[str]) -> None:
         self._present = tuple(present)
         self._held = frozenset(self._present)
-        self._renames = {name.lower(): to for name, to in place.renames.items()}
-        self._exact: dict[str, str] = {}
-        self._loose: dict[str, str] = {}
-        for name in self._present:
-            if not name.startswith("@"):
-                self._exact.setdefault(name.lower(), name)
-                self._loose.setdefault(_letters(name), name)
-        self._meanings: Mapping[str, Table] = {
-            name.lower(): tuple(table.items()) for name, table in place.values.items()
-        }
+        self._names = FieldNames(place, self._present)
         self._id = Column(pa.array([str(event_id)], pa.string()), np.zeros(1, np.int32))
         self._keys: dict[str, ColumnKey | None] = {}
         self.absent: dict[str, None] = {}
@@ -127,30 +108,21 @@ class ClassContext:
         return self._keys[field]
 
     def _find(self, field: str) -> ColumnKey | None:
-        lower = field.lower()
-        if lower in _FIRST_CHOICE:
-            return ColumnKey(META_COLUMNS[lower])
-        wanted = self._renames.get(lower, field).lower()
-        meta = META_COLUMNS.get(lower)
-        column = self._exact.get(wanted)
-        if column is None and meta is None:
-            column = self._loose.get(_letters(wanted))
-        if column is not None:
-            return ColumnKey(column, self._meanings.get(lower, ()))
-        return ColumnKey(meta) if meta in self._held else None
+        column = self._names.find(field)
+        if column is None or column not in self._held | _ALWAYS:
+            return None
+        if column.startswith("@"):
+            return ColumnKey(column)
+        return ColumnKey(column, tuple(self._names.meanings(field).items()))
 
     def everywhere(self) -> list[ColumnKey]:
         """Every column that a keyword is looked for in."""
         own = [name for name in self._present if not name.startswith("@")]
-        return [ColumnKey(name) for name in (*_EVERYWHERE, *own) if name in self._held]
+        return [ColumnKey(name) for name in (*_RECORD, *own) if name in self._held]
 
     def constant(self, key: ColumnKey) -> Column | None:
         """The column itself where every row has the same value and that is known."""
         return self._id if key.name == "@event_id" else None
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def fold(condition: Condition, context: ClassContext) -> Outcome:

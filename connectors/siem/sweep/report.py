@@ -74,15 +74,15 @@ class SweepReport:
     Attributes:
         rules: Rules found, correlations included.
         evaluated: Rules that were run over the data of the window, blind ones included.
-        events: Events in the files of the window.
-        scanned: Events looked at in this sweep; the others were known.
+        events: Events in the files of the window; None where the SIEM searched for itself.
+        scanned: Events looked at in this sweep, the others were known; None likewise.
         hits: Gravest first.
     """
 
     rules: int
     evaluated: int
-    events: int
-    scanned: int
+    events: int | None
+    scanned: int | None
     unsupported: tuple[Unsupported, ...]
     blind: tuple[BlindRule, ...]
     hits: tuple[RuleHits, ...]

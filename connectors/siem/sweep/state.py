@@ -2,7 +2,8 @@
 
 ``root/sweep/v1.db`` (SQLite) names the files of hits that count; those are Parquet files in
 ``root/sweep/hits``, written whole and renamed before the database names them. A sweep that is
-killed leaves at most a file that nothing names; the next one deletes it.
+killed leaves at most a file that nothing names; the next one deletes it. Where kept hits are gone
+or damaged, all that was searched is forgotten: the next sweep searches it again.
 """
 
 import hashlib
@@ -18,21 +19,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from huntonce.connectors.siem.lake.merges import Tree, replaced, tree_of
 from huntonce.connectors.siem.lake.statistics import ClassRun, read_classes
 from huntonce.connectors.siem.sweep.batch import unreadable
 from huntonce.connectors.siem.sweep.catalog import FoundFile, LakeFile
 from huntonce.connectors.siem.sweep.hits import SCHEMA
+from huntonce.connectors.siem.sweep.inheriting import common, renumbered
 from huntonce.models.errors import TransientError
 
 LOCK_TIMEOUT = 600.0
-_FOLDER = "sweep"
-_DATABASE = "v1.db"
+FOLDER = "sweep"
+DATABASE = "v1.db"
 _MANY_FILES = 32
 _MOST_PLANS = 4_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS layouts (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS files (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
+    -- Never used twice: kept hits name their file by it, also after that is gone.
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
     last INTEGER NOT NULL, ordered INTEGER NOT NULL, runs TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS rulesets (
@@ -51,7 +55,7 @@ class SweepState:
 
     def __init__(self, root: Path, database: sqlite3.Connection) -> None:
         self._database = database
-        self._hits = root / _FOLDER / "hits"
+        self._hits = root / FOLDER / "hits"
 
     # ------------------------------------------------------------ files
 
@@ -68,11 +72,12 @@ class SweepState:
         known = {row[1]: row for row in self._database.execute("SELECT * FROM files")}
         fresh = [file for file in found if file.name not in known]
         if fresh:
-            self._learn(fresh)
+            self._learn(fresh, {name: row[0] for name, row in known.items()})
             return self.files(found)
         return [_lake_file(file, known[file.name], layouts) for file in found]
 
-    def _learn(self, fresh: Sequence[FoundFile]) -> None:
+    def _learn(self, fresh: Sequence[FoundFile], known: Mapping[str, int]) -> None:
+        """Note new files; one that was merged of known ones takes over what was done in them."""
         with self._database:
             for file in fresh:
                 try:
@@ -88,6 +93,35 @@ class SweepState:
                     "INSERT INTO files (name, first, last, ordered, runs) VALUES (?, ?, ?, ?, ?)",
                     (file.name, held.first, held.last, held.ordered, orjson.dumps(runs).decode()),
                 )
+            merged = {file: tree_of(file.path) for file in fresh}
+            if any(merged.values()):
+                self._inherit({file: made for file, made in merged.items() if made}, known)
+
+    def _inherit(self, merged: Mapping[FoundFile, Tree], known: Mapping[str, int]) -> None:
+        """Give merged files the hits of their sources, and the rules that were run over all."""
+        done, rulesets = self.searched()
+        moved: dict[int, int] = {}
+        for file, made in merged.items():
+            row = self._database.execute("SELECT id FROM files WHERE name = ?", (file.name,))
+            number: int = row.fetchone()[0]
+            prefix, _, name = file.name.rpartition("/")
+            searched = {
+                source: frozenset[str]().union(*(rulesets[at] for at in done.get(held, ())))
+                for source in replaced(made)
+                if (held := known.get(f"{prefix}/{source}")) is not None
+            }
+            moved.update({known[f"{prefix}/{source}"]: number for source in searched})
+            marks = common(name, made, searched)
+            if marks:
+                self._database.execute(
+                    "INSERT OR IGNORE INTO done VALUES (?, ?)", (number, self._ruleset(marks))
+                )
+        names = self._hit_files()
+        if names and moved:
+            hits = renumbered(pa.concat_tables([self._read(name) for name in names]), moved)
+            fresh = self._write(hits)
+            self._database.execute("DELETE FROM hits")
+            self._database.execute("INSERT INTO hits (name) VALUES (?)", (fresh,))
 
     def _layout(self, columns: Sequence[str]) -> int:
         text = orjson.dumps(columns).decode()
@@ -188,8 +222,18 @@ class SweepState:
         return name
 
     def _read(self, name: str) -> pa.Table:
-        with pq.ParquetFile(self._hits / name) as file:
-            table = file.read()
+        try:
+            with pq.ParquetFile(self._hits / name) as file:
+                table = file.read()
+        except (pa.ArrowException, OSError) as error:
+            with self._database:
+                self._database.execute("DELETE FROM done")
+                self._database.execute("DELETE FROM hits")
+            raise TransientError(
+                f"hits that were kept cannot be read ({name}: {error}): they are forgotten",
+                connector="lake",
+                hint="repeat: the sweep then searches everything again",
+            ) from error
         columns = []
         for at, field in enumerate(SCHEMA):
             column = table.column(at)
@@ -246,7 +290,7 @@ def open_state(root: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[Sw
     Raises:
         TransientError: Another sweep runs and did not end in time.
     """
-    folder = root / _FOLDER
+    folder = root / FOLDER
     (folder / "hits").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=lock_timeout):
@@ -263,13 +307,13 @@ def open_state(root: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[Sw
 
 def _open(folder: Path) -> sqlite3.Connection:
     """The database; a damaged one is made anew, which costs one full sweep."""
-    path = folder / _DATABASE
+    path = folder / DATABASE
     database = sqlite3.connect(path)
     try:
         database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;{_SCHEMA}")
     except sqlite3.DatabaseError:
         database.close()
-        for part in folder.glob(f"{_DATABASE}*"):
+        for part in folder.glob(f"{DATABASE}*"):
             part.unlink()
         database = sqlite3.connect(path)
         database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;{_SCHEMA}")

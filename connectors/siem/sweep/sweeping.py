@@ -72,8 +72,9 @@ def sweep(
     started = time.monotonic()
     with open_state(root, lock_timeout=lock_timeout) as state:
         there = list(found_files(root, None))
-        state.tidy({file.name for file in there})
+        # Known first, tidied then: a merged file takes over from files that are gone.
         held = [file for file in state.files(there) if _overlaps(file, window)]
+        state.tidy({file.name for file in there})
         run = _Run(state, pack, held)
         scanned = run.scan(progress)
         hits = run.hits(window)
@@ -240,11 +241,7 @@ class _Run:
                 pc.and_(pc.greater_equal(times, window.start), pc.less(times, window.end))
             )
         by_rule = self._by_rule(table)
-        incidents = [
-            found
-            for correlation in self._pack.correlations
-            if (found := correlate(correlation, by_rule)) is not None
-        ]
+        incidents = correlate(self._pack.correlations, by_rule)
         silent = {
             rule
             for correlation in self._pack.correlations
@@ -252,7 +249,8 @@ class _Run:
             for rule in correlation.rules
         }
         own = [hits for rule, hits in by_rule.items() if rule not in silent]
-        return tuple(sorted((*own, *incidents), key=gravity))
+        shown = [hits for hits in incidents if hits.id not in silent]
+        return tuple(sorted((*own, *shown), key=gravity))
 
     def _by_rule(self, table: pa.Table) -> dict[str, RuleHits]:
         marks = table.column("mark").cast(pa.string())

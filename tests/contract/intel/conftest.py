@@ -11,7 +11,8 @@ import pytest
 from huntonce.connectors.intel.taxii import TaxiiSource
 from huntonce.connectors.intel.taxii_publish import TaxiiDestination
 from huntonce.connectors.intel.taxii_server import CollectionSpec, TaxiiServer, User
-from huntonce.models.ports import IntelDestination, IntelSource
+from huntonce.models.intake import IntelSource
+from huntonce.models.ports import IntelDestination
 from huntonce.models.tlp import Tlp
 from tests.support.medallion_peer import MEDIA_TYPE, medallion_peer
 

@@ -6,7 +6,7 @@ import pytest
 from huntonce.connectors.intel.demo_intel import demo_intel, faulty_intel
 from huntonce.connectors.intel.memory import MemorySource
 from huntonce.models.errors import TerminalError, TransientError
-from huntonce.models.ports import IntelBatch, IntelSource
+from huntonce.models.intake import IntelBatch, IntelSource
 from tests.contract.intel.conftest import COLLECTION, Login, SourceRig
 
 pytestmark = pytest.mark.integration

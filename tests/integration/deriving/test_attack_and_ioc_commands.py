@@ -149,6 +149,10 @@ def test_indicators_are_swept_from_the_command_line(tmp_path: Path) -> None:
     }  # fmt: skip
     assert done["findings"][0]["disposition"] == "suspicious"
     assert done["queries"][0]["query"]
+    assert (done["verdict"], done["cases"]) == ("inconclusive", [])
+    kept = answer(home, "show", done["id"])
+    assert (kept["verdict"], kept["hypothesis"]) == ("inconclusive", "")
+    assert any(line.startswith("miss: ") and f"{UUID}1" in line for line in kept["outcomes"])
     shown = call(home, "ioc")
     assert "a program that every Windows has" in shown
     assert "F-1" in shown

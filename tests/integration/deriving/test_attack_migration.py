@@ -68,7 +68,7 @@ def hypothesis(technique_id: str, *names: str, **more: Any) -> Hypothesis:
         "logic_version": "1",
         "attack_version": "18.1",
         "sources": tuple(source(name) for name in names),
-        "hunted": ((DAY.start.isoformat(), DAY.end.isoformat()),),
+        "hunted": ((DAY.start.isoformat(), DAY.end.isoformat(), "lake"),),
         **more,
     }
     return Hypothesis(technique_id=technique_id, **values)
@@ -141,7 +141,7 @@ def test_a_successor_that_is_known_already_joins_both_histories(made: Bench, put
         hypothesis(
             "T1685",
             "new",
-            hunted=((later.start.isoformat(), later.end.isoformat()),),
+            hunted=((later.start.isoformat(), later.end.isoformat(), "lake"),),
             priority=0.2,
             attack_version="19.0",
         ),
@@ -152,7 +152,7 @@ def test_a_successor_that_is_known_already_joins_both_histories(made: Bench, put
     joined = stored(made, "T1685")
     assert joined is not None
     assert {s.name for s in joined.sources} == {"old", "new"}
-    assert joined.hunted == ((DAY.start.isoformat(), later.end.isoformat()),)
+    assert joined.hunted == ((DAY.start.isoformat(), later.end.isoformat(), "lake"),)
     assert joined.verdict is Verdict.CONFIRMED_MALICIOUS
     assert joined.priority == 0.9
 

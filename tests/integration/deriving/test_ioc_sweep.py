@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from huntonce.cli.commands.ioc import languages
 from huntonce.connectors.intel.bundles import BundleFiles
 from huntonce.models.finding import Disposition
+from huntonce.models.hypothesis import Verdict
 from huntonce.models.indicators.warninglists import load_warninglists
 from huntonce.models.intel import IntelObject
+from huntonce.models.outbox import Channel
 from huntonce.models.stages.collect import collect
 from huntonce.models.stages.ioc import sweep
 from huntonce.models.stages.ioctypes import Status, Swept
@@ -268,3 +271,97 @@ def test_of_real_intel_the_traps_are_left_out_and_the_atomics_remain(tmp_path: P
     assert counts["hit"] == 0
     assert all(one.why for one in found.results)
     assert len(found.checks) < 80
+
+
+TWO_ON_ONE_HOST = (
+    started("PC1", "C:\\x\\evil.exe", Hashes=f"SHA256={EVIL.upper()}"),
+    asked("PC1", "evil.org", minutes=30),
+)
+TWO = (
+    indicator("hash", f"[file:hashes.'SHA-256' = '{EVIL}']"),
+    indicator("domain", "[domain-name:value = 'evil.org']"),
+)
+
+
+def test_evil_of_a_sweep_becomes_one_case_in_the_outbox_with_its_intel(tmp_path: Path) -> None:
+    made = bench(tmp_path, list(TWO_ON_ONE_HOST))
+    store(made, TWO)
+
+    found = sweep(made.kit, languages(), LISTS, window(24))
+
+    (case,) = found.cases
+    assert found.run is not None
+    assert found.run.verdict is Verdict.CONFIRMED_MALICIOUS
+    assert found.run.case_ids == (case.id,)
+    assert set(case.finding_ids) == {f.id for f in found.findings}
+    assert set(case.source_ids) == {one.id for one in TWO}
+    assert (case.tlp, case.hosts, case.technique_ids) == (Tlp.GREEN, ("PC1",), ())
+    with made.unit() as unit:
+        (message,) = unit.outbox.list()
+    assert (message.channel, message.action, message.subject) == (Channel.CASE, "create", case.id)
+
+
+def test_a_later_sweep_opens_no_second_case_for_the_same_intrusion(tmp_path: Path) -> None:
+    made = bench(tmp_path, [*TWO_ON_ONE_HOST, asked("PC1", "evil.org", minutes=90)])
+    store(made, TWO)
+
+    first = sweep(made.kit, languages(), LISTS, window(1))
+    longer = sweep(made.kit, languages(), LISTS, window(24))
+
+    assert [c.id for c in longer.cases] == [c.id for c in first.cases] == ["CASE-1"]
+    assert {f.id for f in longer.findings} == {f.id for f in first.findings}
+
+
+def test_what_is_corroborated_later_becomes_evil_and_a_case(tmp_path: Path) -> None:
+    made = bench(tmp_path, list(TWO_ON_ONE_HOST))
+    store(made, TWO[:1])
+    alone = sweep(made.kit, languages(), LISTS, window(24))
+    store(made, TWO[1:])
+
+    found = sweep(made.kit, languages(), LISTS, window(24))
+
+    assert alone.cases == ()
+    assert alone.run is not None
+    assert alone.run.verdict is Verdict.INCONCLUSIVE
+    assert alone.findings[0].id in {f.id for f in found.findings}
+    assert set(found.cases[0].finding_ids) == {f.id for f in found.findings}
+
+
+def test_intrusions_on_other_hosts_are_cases_of_their_own(tmp_path: Path) -> None:
+    other = (
+        started("PC2", "C:\\x\\worse.exe", Hashes=f"SHA256={'CD' * 32}"),
+        asked("PC2", "worse.org", minutes=5),
+    )
+    made = bench(tmp_path, [*TWO_ON_ONE_HOST, *other])
+    more = (
+        indicator("hash 2", f"[file:hashes.'SHA-256' = '{'cd' * 32}']"),
+        indicator("domain 2", "[domain-name:value = 'worse.org']"),
+    )
+    store(made, (*TWO, *more))
+
+    found = sweep(made.kit, languages(), LISTS, window(24))
+
+    assert sorted(case.hosts for case in found.cases) == [("PC1",), ("PC2",)]
+
+
+def test_a_miss_is_on_record_and_rules_out_only_where_it_could_be_seen(swept: Sweep) -> None:
+    events = [asked(host, "fine.org") for host in ("PC1", "PC2", "SRV1")]
+
+    seen = swept(events, indicator("domain", "[domain-name:value = 'evil.org']"))
+    blind = swept(events, indicator("line", "[process:command_line = 'evil -x']"))
+
+    assert seen.run is not None
+    assert seen.run.verdict is Verdict.RULED_OUT, seen.run.why
+    assert any(line.startswith("miss: ") for line in seen.run.outcomes)
+    assert blind.run is not None
+    assert blind.run.verdict is not Verdict.RULED_OUT
+
+
+def test_a_revoked_indicator_is_left_out_and_said_to_be(swept: Sweep) -> None:
+    gone = indicator("gone", "[domain-name:value = 'evil.org']", revoked=True)
+
+    found = swept([asked("PC1", "evil.org")], replace(gone, revoked=True))
+
+    (result,) = found.results
+    assert (result.status, result.why) == (Status.LEFT_OUT, "its maker has revoked it")
+    assert found.run is None

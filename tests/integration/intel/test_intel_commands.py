@@ -171,3 +171,26 @@ def test_settings_that_do_not_fit_together_are_told(tmp_path: Path, text: str, w
 
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+def test_what_was_withdrawn_is_listed(tmp_path: Path) -> None:
+    home, stamp = tmp_path / "home", "2026-01-01T00:00:00.000Z"
+    gone = {
+        "type": "tool",
+        "spec_version": "2.1",
+        "id": "tool--00000000-0000-4000-8000-000000000001",
+        "created": stamp,
+        "modified": stamp,
+        "name": "Gone",
+        "revoked": True,
+    }
+    kept = {**gone, "id": gone["id"][:-1] + "2", "revoked": False}
+    bundle = {"type": "bundle", "id": "bundle--" + gone["id"][6:], "objects": [gone, kept]}
+    (tmp_path / "b.json").write_text(json.dumps(bundle))
+    run("intel", "load", str(tmp_path / "b.json"), "--home", home)
+
+    (row,) = run("intel", "revoked", "--home", home)["revoked"]
+
+    assert (row["id"], row["name"], row["feeds"]) == (gone["id"], "Gone", ["file"])
+    shown = RUN.invoke(app, ["intel", "revoked", "--home", str(home)])
+    assert "1 tool" in shown.output

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from huntonce.connectors.intel.taxii import TaxiiSource
 from huntonce.models.errors import ConnectorError
+from huntonce.models.intake import NOTHING
 from huntonce.models.stages.collect import collect
 from huntonce.models.state.store import Store, open_store, sqlite_url, utcnow
 from tests.integration.intel.conftest import Behind, contents, fresh
@@ -36,8 +38,8 @@ class Killable:
         self.source, self.after = source, after
         self.name, self.selection = source.name, source.selection
 
-    def pull(self, cursor: str | None) -> Any:
-        for number, batch in enumerate(self.source.pull(cursor)):
+    def pull(self, cursor: str | None, *, whole: Mapping[str, int] = NOTHING) -> Any:
+        for number, batch in enumerate(self.source.pull(cursor, whole=whole)):
             if number == self.after:
                 raise Killed
             yield batch

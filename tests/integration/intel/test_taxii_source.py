@@ -11,7 +11,7 @@ from huntonce.connectors.intel.demo_intel import demo_intel
 from huntonce.connectors.intel.taxii import MAX_EMPTY_PAGES, TaxiiSource
 from huntonce.connectors.intel.taxii_server import CollectionSpec, TaxiiServer, User
 from huntonce.models.errors import ConfigError, TerminalError, TransientError
-from huntonce.models.ports import IntelBatch
+from huntonce.models.intake import IntelBatch
 from huntonce.models.tlp import Tlp
 
 pytestmark = pytest.mark.integration

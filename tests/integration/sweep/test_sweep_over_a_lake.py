@@ -1,18 +1,23 @@
 """What a sweep promises: only unseen data, honest gaps, branches, filters, correlations."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from typing_extensions import override
 
 from huntonce.cli.main import app
 from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.sweep import state
 from huntonce.connectors.siem.sweep.bysearch import sweep_by_search
 from huntonce.connectors.sigma.packcache import load_pack
+from huntonce.models.errors import TransientError
+from huntonce.models.query import SearchResult
 from huntonce.models.windows import Window
 from tests.support.sweeping import (
     START,
@@ -56,6 +61,38 @@ def test_new_events_are_searched_alone_and_their_hits_added(site: Site) -> None:
 
     assert report.scanned == 2
     assert records(report) == {"Rule 1": [1, 2]}
+
+
+def test_hits_of_a_file_that_is_gone_are_not_those_of_the_next_one(site: Site) -> None:
+    site.write("one.yml", rule(1, WHOAMI))
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+    site.sweep()
+    for path in site.lake.rglob("*.parquet"):
+        if "sweep" not in path.parts:
+            path.unlink()
+    site.load(process(2, r"C:\cmd.exe", "cmd"))
+
+    report = site.sweep()
+
+    assert (report.events, records(report)) == (1, {})
+
+
+@pytest.mark.parametrize("content", [None, b"not Parquet"])
+def test_kept_hits_that_are_damaged_are_searched_for_again(
+    site: Site, content: bytes | None
+) -> None:
+    site.write("one.yml", rule(1, WHOAMI))
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+    site.sweep()
+    (kept,) = (site.lake / "sweep" / "hits").glob("*.parquet")
+    kept.unlink()
+    if content is not None:
+        kept.write_bytes(content)
+
+    with pytest.raises(TransientError, match="forgotten"):
+        site.sweep()
+
+    assert records(site.sweep()) == {"Rule 1": [1]}
 
 
 def test_a_new_rule_is_run_over_what_the_others_have_seen(site: Site) -> None:
@@ -306,6 +343,27 @@ def test_temporal_asks_for_all_rules_and_ordered_for_their_order(site: Site) -> 
     }
 
 
+def test_numbers_are_added_up_and_a_condition_may_say_not(site: Site) -> None:
+    group = {"group-by": ["Computer"]}
+    much = {"field": "ProcessId", "gte": 30}
+    site.write(
+        "rules.yml",
+        *NAMED,
+        correlation("value_sum", ["who"], condition=much, **group),
+        correlation("temporal", ["who", "net"], condition="who and not net", **group),
+    )
+    site.load(
+        *(process(n, r"C:\whoami.exe", "w", after=n, host="A", ProcessId="15") for n in (1, 2)),
+        process(3, r"C:\net.exe", "n", after=3, host="A"),
+        process(4, r"C:\whoami.exe", "w", after=1, host="B", ProcessId="29"),
+    )
+
+    assert records(site.sweep()) == {
+        "Correlated value_sum": [1, 2],
+        "Correlated temporal": [4],
+    }
+
+
 def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     linux = {"category": "process_creation", "product": "linux"}
     ahead = {"selection": {"CommandLine|re": "a(?!b)"}, "condition": "selection"}
@@ -315,7 +373,7 @@ def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     site.write("ahead.yml", rule(3, ahead))
     site.write("hole.yml", rule(4, hole))
     site.write("lost.yml", correlation("event_count", ["nobody"], condition={"gte": 1}))
-    site.write("sum.yml", correlation("value_sum", ["x"], condition={"field": "a", "gte": 1}))
+    site.write("sum.yml", correlation("value_sum", ["x"], condition={"gte": 1}))
     (site.rules / "broken.yml").write_text("title: [")
     (site.rules / "bytes.yml").write_bytes(b"\xff\xfe title")
     site.load(process(1, r"C:\whoami.exe", "whoami"))
@@ -329,7 +387,7 @@ def test_what_cannot_be_run_is_listed_with_its_reason(site: Site) -> None:
     assert "RE2" in reasons["ahead.yml"]
     assert "%admins%" in reasons["hole.yml"]
     assert "'nobody'" in reasons["lost.yml"]
-    assert "value_sum" in reasons["sum.yml"]
+    assert "Value sum" in reasons["sum.yml"]
     assert "YAML" in reasons["broken.yml"]
     assert "UTF-8" in reasons["bytes.yml"]
 
@@ -375,3 +433,34 @@ def test_another_siem_is_swept_by_its_own_search(site: Site) -> None:
 
     assert records(report) == {"Rule 1": [1], "Rule 2": [1, 2]}
     assert [found.title for found in report.blind] == ["Rule 3"]
+
+
+def test_a_siem_that_searches_for_itself_knows_a_rule_by_any_spelling_of_its_id(
+    site: Site,
+) -> None:
+    spelled = {**rule(1, WHOAMI), "id": "00000000-0000-4000-8000-00000000ABCD"}
+    site.write("one.yml", spelled)
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+
+    report = sweep_by_search(Lake(site.lake), [site.rules], load_pack([site.rules]), None)
+
+    assert records(report) == {"Rule 1": [1]}
+    assert report.events is None
+
+
+def test_a_siem_that_returned_only_some_events_is_said_to_have(site: Site) -> None:
+    site.write("one.yml", rule(1, WHOAMI))
+    site.load(process(1, r"C:\whoami.exe", "whoami"))
+
+    report = sweep_by_search(_Short(site.lake), [site.rules], load_pack([site.rules]), None)
+
+    assert records(report) == {"Rule 1": [1]}
+    assert ["more events match" in found.reason for found in report.unsupported] == [True]
+
+
+class _Short(Lake):
+    """A lake that says that it left something out."""
+
+    @override
+    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
+        return replace(super().search_rule(rule, window, fields), truncated=True)

@@ -4,15 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huntonce.models.attack import (
-    Catalogue,
-    Outcome,
-    TechniqueState,
-    load_catalogue,
-    normalise,
-    read_catalogue,
-)
+from huntonce.models.attack import Catalogue, load_catalogue, read_catalogue
 from huntonce.models.attack_data import pack
+from huntonce.models.attack_types import Outcome, TechniqueState, normalise
 from huntonce.models.errors import ConfigError
 
 CATALOGUE = load_catalogue()

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.connectors.sigma.rules import validate_rule
-from huntonce.models.attack import Catalogue, check_tags, load_catalogue, tag_faults
+from huntonce.models.attack import Catalogue, load_catalogue
+from huntonce.models.attack_tags import check_tags, tag_faults
 
 V18 = load_catalogue()
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from huntonce.models.detection import Deployment, Detection, DetectionState, guard_of
 from huntonce.models.errors import DomainError
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.ledger import (
@@ -14,8 +16,10 @@ from huntonce.models.ledger import (
     add_hunted,
     consult,
     hunted_windows,
+    join_hunted,
+    still_hunted,
 )
-from huntonce.models.windows import HOUR, Window
+from huntonce.models.windows import HOUR, Window, merge, subtract
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 WANTED = Window(START, START + 24 * HOUR)
@@ -79,7 +83,7 @@ def test_a_detection_that_stands_guard_covers_it() -> None:
         ({"healthy": False}, "its evidence does not arrive"),
         ({"healthy": None}, "its health was never checked"),
         ({"certified": False}, "its certificate does not hold"),
-        ({"scheduled": False}, "no SIEM runs it"),
+        ({"scheduled": False}, "it is not observed to run"),
     ],
 )
 def test_a_detection_that_does_not_stand_reopens_the_unseen_hours(
@@ -191,5 +195,57 @@ def test_hunted_windows_are_recorded_in_utc() -> None:
     hypothesis = stored()
 
     assert add_hunted(hypothesis, span(0, 1)) == (
-        ("2026-08-01T00:00:00+00:00", "2026-08-01T01:00:00+00:00"),
+        ("2026-08-01T00:00:00+00:00", "2026-08-01T01:00:00+00:00", "lake"),
     )
+
+
+@given(st.lists(st.tuples(WINDOWS, st.sampled_from(["lake", "splunk"])), max_size=8), WINDOWS)
+def test_what_was_seen_on_one_siem_says_nothing_of_another(
+    seen: list[tuple[Window, str]], wanted: Window
+) -> None:
+    hypothesis = stored()
+    for window, siem in seen:
+        hypothesis = replace(hypothesis, hunted=add_hunted(hypothesis, window, siem))
+
+    for siem in ("lake", "splunk", "sentinel"):
+        there = [window for window, name in seen if name == siem]
+        assert consult(hypothesis, wanted=wanted, siem=siem).windows == subtract(wanted, there)
+
+
+def test_windows_recorded_before_siems_were_told_apart_are_of_the_lake() -> None:
+    assert consult(stored(span(0, 24)), wanted=WANTED).answer is Answer.CONCLUDED
+    assert consult(stored(span(0, 24)), wanted=WANTED, siem="splunk").answer is Answer.NEW
+
+
+@given(st.lists(WINDOWS, max_size=4), st.lists(WINDOWS, max_size=4))
+def test_two_hypotheses_that_become_one_keep_what_either_saw_where_it_saw_it(
+    lake: list[Window], splunk: list[Window]
+) -> None:
+    one, other = stored(*lake), stored()
+    for window in splunk:
+        other = replace(other, hunted=add_hunted(other, window, "splunk"))
+
+    joined = replace(one, hunted=join_hunted(one, other))
+
+    assert hunted_windows(joined, "lake") == merge(lake)
+    assert hunted_windows(joined, "splunk") == merge(splunk)
+
+
+def test_what_was_hunted_with_other_versions_does_not_count_beside_a_newer_hunt() -> None:
+    hypothesis = stored(span(0, 24), logic_version="1")
+
+    assert still_hunted(hypothesis, Versions(logic="1")) == hypothesis.hunted
+    assert still_hunted(hypothesis, Versions(logic="2")) == ()
+
+
+def test_a_detection_that_runs_on_another_siem_stands_no_guard_on_this_one() -> None:
+    detection = Detection(
+        rule_id="r", title="t", rule="title: t", technique_ids=("T1053.005",), level="high",
+        hypothesis_key="k", hunt_name="h", analytic="a", atoms=(), state=DetectionState.STABLE,
+        healthy=True,
+        deployments=(Deployment(siem="splunk", desired="enabled", observed="enabled"),),
+    )  # fmt: skip
+
+    assert guard_of(detection).scheduled
+    assert guard_of(detection, "splunk").scheduled
+    assert not guard_of(detection, "lake").scheduled

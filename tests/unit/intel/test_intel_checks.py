@@ -10,14 +10,14 @@ from stix2.v21 import OBJ_MAP, OBJ_MAP_OBSERVABLE
 from stix2validator import ValidationOptions, validate_instance
 
 from huntonce.connectors.intel import checks
-from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object, marking_levels
+from huntonce.connectors.intel.checks import MAX_OBJECT_BYTES, check_object
 from huntonce.connectors.intel.demo_intel import demo_intel, faulty_intel
 from huntonce.connectors.intel.forms import is_time, time_key
 from huntonce.connectors.intel.patterns import MAX_PATTERN, pattern_fault
 from huntonce.connectors.intel.soundness import CLOSELY, is_sound
 from huntonce.connectors.intel.stix_types import COMMON, SHAPES, Form
 from huntonce.models.intel import IntelObject
-from huntonce.models.tlp import MARKINGS, TLP2_EXTENSION, Tlp
+from huntonce.models.tlp import MARKINGS, TLP2_EXTENSION, Tlp, marking_levels
 from tests.support.shared import shared_data
 
 INDICATOR = {

@@ -13,14 +13,13 @@ from huntonce.models.feedback import (
     Leaks,
     Mask,
     SharingRules,
-    effective_tlp,
     leaks,
     plan_publications,
 )
 from huntonce.models.ids import stix_id
 from huntonce.models.profile import Profile
 from huntonce.models.publication import Publication, PublicationState
-from huntonce.models.tlp import Tlp
+from huntonce.models.tlp import Tlp, effective_tlp
 
 PLANNED = PublicationState.PLANNED
 

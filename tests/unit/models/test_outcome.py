@@ -12,6 +12,7 @@ from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Verdict
 from huntonce.models.outcome import decide, name_outcomes, open_case
 from huntonce.models.tlp import Tlp
+from huntonce.models.visibility import Power
 from tests.support.builders import T0, after, check, finding, hypothesis, power, ref
 
 SUSPICIOUS = finding(state=Disposition.SUSPICIOUS)
@@ -172,7 +173,23 @@ def test_a_concluded_run_has_a_verdict_and_an_outcome(changes: dict[str, Any]) -
 
 def test_sound_runs_are_taken() -> None:
     assert run().verdict is None
-    assert run(**CONCLUDED, verdict=Verdict.RULED_OUT, checks=(ABSENT, RAN)).checks
+    assert run(
+        **CONCLUDED, verdict=Verdict.RULED_OUT, checks=(ABSENT, RAN), power=power(0.8), floor=0.8
+    ).checks
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (None, "power statement"),
+        (power(0.79), "under the floor"),
+        (power(0.0), "power of 0"),
+        (power(0.9, creation=0.9, actor=0.0), "nowhere"),
+    ],
+)
+def test_a_run_cannot_rule_out_what_it_could_not_see(seen: Power | None, why: str) -> None:
+    with pytest.raises(DomainError, match=why):
+        run(**CONCLUDED, verdict=Verdict.RULED_OUT, checks=(RAN,), power=seen, floor=0.8)
 
 
 def test_the_same_look_started_again_is_another_run() -> None:

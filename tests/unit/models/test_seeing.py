@@ -1,18 +1,23 @@
 """What arrived, as probes and power."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from huntonce.models.arrivals import Arrivals, bridge
 from huntonce.models.evidence import EvidenceModel
-from huntonce.models.seeing import Arrivals, bridge, needs_match, power, probe, wants
+from huntonce.models.power import hours_between, power, statement
+from huntonce.models.seeing import needs_match, probe, wants
 from huntonce.models.visibility import HostProbe, ProbeResult
+from huntonce.models.windows import Window
 from tests.support.builders import (
     SCHEDULER,
     SECURITY,
     SYSMON,
+    T0,
     Arrived,
     arrivals,
     atom,
@@ -220,7 +225,7 @@ def test_power_is_the_share_of_host_hours_with_every_required_group() -> None:
     assert (answer.population, answer.seen, answer.blind) == (2, 1, ("PC2",))
     assert answer.weakest == "execution"
     assert {g.name: g.value for g in answer.groups} == {"creation": 1.0, "execution": 0.5}
-    assert "seen 1 of 2 hosts (50.0%)" in answer.words
+    assert "1 of 2 hosts (50 %)" in answer.words
 
 
 def test_groups_that_are_live_at_different_times_are_not_live_together() -> None:
@@ -317,3 +322,162 @@ def test_only_what_was_proven_is_live(rows: list[Arrived]) -> None:
     for one in probe(model(), INSIDE, arrivals(rows, hours=HOURS)):
         channel = SYSMON if one.atom_id.startswith("sysmon") else SECURITY
         assert not one.live or (one.host, channel) in proven
+
+
+# ---------------------------------------------------------------- stale, late, not kept
+
+MONTH = 30 * 24
+
+
+def daily(host: str, event_id: int, days: range, channel: str = SECURITY) -> list[Arrived]:
+    return [(host, channel, event_id, day * 24, 1) for day in days]
+
+
+def test_a_channel_that_stopped_while_its_host_went_on_is_stale_and_live_until_then() -> None:
+    rows = [*daily("PC1", 4698, range(20)), *daily("PC1", 7036, range(30), "System")]
+
+    found = of("security/4698", probe(model(), ["PC1"], arrivals(rows, hours=MONTH)))
+
+    assert (found.result, found.live) == (ProbeResult.STALE, True)
+    assert found.quiet_since is not None
+    assert found.quiet_since < T0 + timedelta(days=20)
+    assert found.hours >> 10 & 1
+    assert not found.hours >> (MONTH - 1) & 1
+
+
+def test_a_host_on_holiday_is_not_stale_and_one_that_is_gone_is() -> None:
+    weekly = [("PC1", SECURITY, 4698, day * 24, 1) for day in (0, 4, 7, 11, 14, 18)]
+    clock = daily("PC2", 4698, range(18))
+
+    probes = probe(model(), ["PC1", "PC2"], arrivals([*weekly, *clock], hours=26 * 24))
+
+    assert of("security/4698", probes).result is ProbeResult.PRESENT
+    assert of("security/4698", probes, "PC2").result is ProbeResult.STALE
+
+
+def test_a_source_that_was_switched_off_is_stale_although_its_channel_goes_on() -> None:
+    rows = [*daily("PC1", 4698, range(15)), *daily("PC1", 4624, range(30))]
+
+    found = of("security/4698", probe(model(), ["PC1"], arrivals(rows, hours=MONTH)))
+
+    assert found.result is ProbeResult.STALE
+
+
+def test_what_no_host_has_sent_yet_is_not_held_against_a_channel() -> None:
+    rows = daily("PC1", 4698, range(10))
+
+    found = probe(
+        model(), ["PC1"], arrivals(rows, hours=MONTH, newest=T0 + timedelta(days=10, hours=1))
+    )
+
+    assert of("security/4698", found).result is ProbeResult.PRESENT
+
+
+def test_events_that_come_late_are_lagging_and_the_newest_hours_are_not_live() -> None:
+    rows: list[Arrived] = [("PC1", SECURITY, 4698, hour, 1) for hour in range(48)]
+    late = [("PC1", SECURITY, 48, 30 * 3600.0)]
+
+    found = of("security/4698", probe(model(), ["PC1"], arrivals(rows, lags=late)))
+    fine = of(
+        "security/4698",
+        probe(model(), ["PC1"], arrivals(rows, lags=late), max_lag=timedelta(hours=31)),
+    )
+
+    assert (found.result, found.live, found.lag) == (ProbeResult.LAGGING, True, 30 * 3600.0)
+    assert not found.hours >> 47 & 1
+    assert found.hours >> 10 & 1
+    assert fine.result is ProbeResult.PRESENT
+
+
+def test_what_is_not_kept_is_not_live_however_near_its_proof() -> None:
+    rows = daily("PC1", 4698, range(10, 30))
+    kept = {SECURITY: T0 + timedelta(days=10)}
+
+    found = of("security/4698", probe(model(), ["PC1"], arrivals(rows, hours=MONTH, kept=kept)))
+
+    assert (found.result, found.depth) == (ProbeResult.RETENTION_SHORT, 240)
+    assert not found.hours & ((1 << 240) - 1)
+    assert found.hours >> 240 & 1
+
+
+def test_a_day_that_is_not_kept_any_more_is_no_fault() -> None:
+    rows = daily("PC1", 4698, range(30))
+    kept = {"": T0 + timedelta(hours=20)}
+
+    found = of("security/4698", probe(model(), ["PC1"], arrivals(rows, hours=MONTH, kept=kept)))
+
+    assert found.result is ProbeResult.PRESENT
+
+
+def test_what_a_siem_cannot_say_is_unsupported_and_not_refused() -> None:
+    arrived = arrivals([("PC1", SECURITY, 4698, 3, 1)], unsupported={"security/4698": "no regex"})
+
+    found = of("security/4698", probe(model(), ["PC1"], arrived))
+
+    assert (found.result, found.live) == (ProbeResult.UNSUPPORTED, False)
+
+
+@settings(deadline=None)
+@given(ROWS, st.sampled_from(INSIDE), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_more_lag_never_adds_to_power(
+    rows: list[Arrived], host: str, first: float, second: float
+) -> None:
+    low, high = sorted((first, second))
+
+    def seen(lag: float) -> float:
+        return value(model(), INSIDE, arrivals(rows, hours=HOURS, lags=[(host, SECURITY, 1, lag)]))
+
+    assert seen(high) <= seen(low)
+
+
+@settings(deadline=None)
+@given(ROWS, st.integers(0, HOURS), st.integers(0, HOURS))
+def test_keeping_more_never_lowers_power(rows: list[Arrived], one: int, two: int) -> None:
+    less, more = sorted((one, two), reverse=True)
+
+    def seen(hours: int) -> float:
+        kept = {"": T0 + timedelta(hours=hours)}
+        return value(model(), INSIDE, arrivals(rows, hours=HOURS, kept=kept))
+
+    assert seen(more) >= seen(less)
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_the_order_of_the_rows_does_not_matter(rows: list[Arrived]) -> None:
+    there, back = arrivals(rows, hours=HOURS), arrivals(rows[::-1], hours=HOURS)
+
+    assert probe(model(), INSIDE, there) == probe(model(), INSIDE, back)
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_a_statement_says_where_how_well_and_what_is_in_the_way() -> None:
+    wanted = model(group("creation", atom("security/4688", fields=("CommandLine",))))
+    hosts = [f"PC{n}" for n in range(1, 13)]
+    rows: list[Arrived] = [(host, SECURITY, 4688, 0, 10) for host in hosts[:11]]
+    fill = [(host, SECURITY, 4688, "CommandLine", 9, 10) for host in hosts[:11]]
+    arrived = arrivals(rows, hours=48, fill=fill)
+    span = Window(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 8, 1, tzinfo=UTC))
+
+    seen = power(wanted, hosts, arrived.window, probe(wanted, hosts, arrived))
+
+    assert statement(seen, span, ["GAP-17"]) == (
+        "11 of 12 hosts (91.7 %) for 2026-07-01 .. 2026-07-31; CommandLine in 90 % of Security "
+        "4688; 1 host blind: GAP-17; weakest: creation (91.7 %)"
+    )
+
+
+def test_hosts_count_only_while_they_are_in_scope() -> None:
+    wanted = model(group("creation", atom("security/4698")))
+    arrived = arrivals([("PC1", SECURITY, 4698, 0, 1)], hours=48)
+    probes = probe(wanted, ["PC1", "PC2"], arrived)
+    half = hours_between(arrived.window, T0 + timedelta(hours=24), None)
+
+    whole = power(wanted, ["PC1", "PC2"], arrived.window, probes)
+    scoped = power(wanted, ["PC1", "PC2"], arrived.window, probes, {"PC2": half})
+    gone = power(wanted, ["PC1", "PC2"], arrived.window, probes, {"PC2": 0})
+
+    assert (whole.value, round(scoped.value, 4), gone.value) == (0.5, round(48 / 72, 4), 1.0)
+    assert gone.population == 1

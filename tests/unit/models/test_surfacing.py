@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap, GapKind
 from huntonce.models.seeing import probe
-from huntonce.models.surfacing import surface
+from huntonce.models.surfacing import Asking, surface
 from tests.support.builders import SECURITY, Arrived, arrivals, atom, group, model
 
 TWO = ("PC1", "PC2")
@@ -21,10 +21,13 @@ def gaps(
     return surface(
         of_model,
         probe(of_model, tuple(hosts), arrived),
-        siem="lake",
-        hypothesis_key="h1",
-        behaviour="T1053.005",
-        owner="platform",
+        Asking(
+            siem="lake",
+            hypothesis_key="h1",
+            behaviour="T1053.005",
+            owner="platform",
+            window=arrived.window,
+        ),
     )
 
 

@@ -10,10 +10,11 @@ from huntonce.models.hypothesis import HypothesisState, Verdict
 from huntonce.models.ledger import Answer
 from huntonce.models.metrics import measure
 from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.guarding import check_detections
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.operate import carry_out, default_window, find_target
 from huntonce.models.stages.probe import look
-from huntonce.models.stages.watch import Verified, check_detections, verify_gaps
+from huntonce.models.stages.watch import Verified, verify_gaps
 from huntonce.models.windows import Window
 from tests.support.builders import T0, after
 from tests.support.kits import HOSTS, HOURS, Bench, bench, intrusion, process, quiet_day

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.models.intel import AddCounts, IntelObject
-from huntonce.models.state.intel import normal_time
+from huntonce.models.state.intel_write import normal_time
 from huntonce.models.state.store import Store
 from tests.unit.state.examples import NOW, a_hypothesis, an_intel_object
 
@@ -231,3 +231,21 @@ def test_a_random_feed_agrees_with_a_plain_model(store: Store) -> None:
     newest = {key: versions[max(versions)] for key, versions in held.items()}
     wanted = {key: item.version for key, item in newest.items() if not item.revoked}
     assert {item.id: item.version for item in latest(store)} == wanted
+
+
+def test_feeds_of_many_are_those_of_each(store: Store) -> None:
+    add(store, an_intel_object(TOOL), an_intel_object(OTHER), feed="b")
+    add(store, an_intel_object(TOOL), feed="a")
+
+    with store.unit() as unit:
+        assert unit.intel.feeds_of([TOOL, OTHER, MALWARE]) == {TOOL: ("a", "b"), OTHER: ("b",)}
+        assert unit.intel.feeds_of([]) == {}
+
+
+def test_revoked_objects_are_listed_on_demand_only(store: Store) -> None:
+    add(store, an_intel_object(TOOL), an_intel_object(OTHER, version(2), revoked=True))
+
+    with store.unit() as unit:
+        assert [item.id for item in unit.intel.latest()] == [TOOL]
+        assert {item.id for item in unit.intel.latest(revoked=True)} == {TOOL, OTHER}
+        assert [item.id for item in unit.intel.latest("tool", revoked=True)] == [TOOL, OTHER]

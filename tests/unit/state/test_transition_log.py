@@ -147,3 +147,13 @@ def test_the_database_refuses_the_side_doors_too(chain: Store) -> None:
     with pytest.raises(StateError, match="append-only"), chain.transaction() as connection:
         connection.execute(text(sql))
     assert verify(chain) is None
+
+
+def test_a_row_of_an_unknown_kind_is_read_and_a_forged_one_is_found(chain: Store) -> None:
+    tamper(chain, update(TRANSITION_LOG).where(TRANSITION_LOG.c.seq == 3).values(kind="NEWER"))
+
+    with chain.unit() as unit:
+        kinds = [row.kind for row in unit.log.rows()]
+
+    assert kinds == ["GAP", "GAP", "NEWER", "GAP", "GAP", "GAP"]
+    assert verify(chain) == 3

@@ -1,13 +1,15 @@
 """The cache of compiled rules: right after every change, and never more than a cache."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from huntonce.connectors.sigma import reading
+from huntonce.connectors.sigma import packcache, reading
 from huntonce.connectors.sigma.pack import RulePack
 from huntonce.connectors.sigma.packcache import load_pack
 from huntonce.models.errors import ConfigError
@@ -93,6 +95,57 @@ def test_a_damaged_cache_is_made_anew(folder: Path, tmp_path: Path) -> None:
 
     assert titles(load_pack([folder], cache)) == ["T", "T"]
     assert titles(load_pack([folder], cache)) == ["T", "T"]
+
+
+def test_a_cache_that_is_in_use_is_done_without_and_left_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache.db"
+    load_pack([folder], cache)
+    write(folder / "3.yml", 3)
+    monkeypatch.setattr(packcache, "_TIMEOUT", 0.05)
+    with closing(sqlite3.connect(cache, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+
+        assert titles(load_pack([folder], cache)) == ["T", "T", "T"]
+
+        other.execute("COMMIT")
+    seen = compiled(monkeypatch)
+    load_pack([folder], cache)
+    assert seen == ["3.yml"]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_file_that_is_gone_when_it_is_read_is_told_and_the_rest_is_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cached: bool
+) -> None:
+    files = packcache.rule_files([folder])
+    (folder / "1.yml").unlink()
+    monkeypatch.setattr(packcache, "rule_files", lambda _paths: files)
+
+    pack = load_pack([folder], tmp_path / "cache.db" if cached else None)
+
+    assert titles(pack) == ["T"]
+    ((source, reason),) = [(found.source, found.reason) for found in pack.unsupported]
+    assert source == "1.yml"
+    assert "No such file" in reason
+
+
+def test_an_order_of_some_of_its_rules_is_refused_and_not_run_as_all(folder: Path) -> None:
+    text = """
+title: Some of three
+correlation:
+  type: temporal_ordered
+  rules: [a, b, c]
+  timespan: 5m
+  condition: {gte: 2}
+"""
+    (folder / "correlation.yml").write_text(text)
+
+    pack = load_pack([folder])
+
+    assert pack.correlations == ()
+    assert ["other than all" in found.reason for found in pack.unsupported] == [True]
 
 
 def test_placeholders_are_part_of_what_is_cached(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""A concluded hunt on one screen: what was looked for, where it could be seen, what would help."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from huntonce.cli.gapscreen import show_fix, show_gaps
+from huntonce.cli.output import cell, clean
+from huntonce.models.demand import rank
+from huntonce.models.wording import percent
+
+if TYPE_CHECKING:
+    from huntonce.models.demand import Fix
+    from huntonce.models.finding import Finding
+    from huntonce.models.hunt import HuntRun
+    from huntonce.models.ledger import LedgerAnswer
+    from huntonce.models.stages.settle import Settled
+    from huntonce.models.visibility import Power
+
+GAPS_SHOWN = 4
+FIXES_SHOWN = 2
+WIDTH = 10
+
+
+def fixes_for(settled: "Settled", floor: float) -> "tuple[Fix, ...]":
+    """The gaps of a hunt in the order in which mending them helps its hypothesis."""
+    return rank(settled.gaps, [settled.hypothesis], floor=floor)
+
+
+def show_hunt(
+    console: Console, answer: "LedgerAnswer", settled: "Settled", fixes: "Sequence[Fix]"
+) -> None:
+    """A hunt on one screen."""
+    run, hypothesis = settled.run, settled.hypothesis
+    console.print(
+        Text(f"{hypothesis.technique_id} {hypothesis.technique_name}", style="bold"),
+        Text(f"  {run.id}, {hypothesis.id}, {run.siem}", style="dim"),
+    )
+    console.print(Text(clean(hypothesis.statement, 400)))
+    console.print()
+    _line(console, "Looked", Text(_looked(run)))
+    if run.power is not None:
+        _line(console, "Seen", Text(clean(run.power.words)))
+        _show_groups(console, run.power)
+    verdict = run.verdict.value if run.verdict else ""
+    why = run.why.removesuffix(f": {run.power.words}") if run.power else run.why
+    _line(console, "Verdict", Text.assemble(cell(verdict), f": {clean(why)}"))
+    _line(console, "Ledger", Text(f"{answer.answer.value}: {answer.why}", style="dim"))
+    for number, fix in enumerate(fixes[:FIXES_SHOWN], start=1):
+        show_fix(console, fix, number=number)
+    _show_findings(console, settled.findings)
+    show_gaps(console, settled.gaps, limit=GAPS_SHOWN)
+    _show_promoted(console, settled)
+    ids = [finding.id for finding in settled.findings[:1]] + [run.id]
+    shown = " | ".join(f"huntonce show {item}" for item in ids)
+    console.print(Text(f"\nEvents and queries as sent: {shown}", "dim"))
+
+
+def _line(console: Console, name: str, text: Text) -> None:
+    """A named line whose rest is indented below its own text."""
+    row = Table.grid(padding=0)
+    row.add_column(width=WIDTH, no_wrap=True)
+    row.add_column(ratio=1, overflow="fold")
+    row.add_row(Text(name), text)
+    console.print(row)
+
+
+def _looked(run: "HuntRun") -> str:
+    """Which searches ran, and which could not."""
+    ran = [check for check in run.checks if check.executed]
+    events = sum(check.events for check in ran)
+    words = f"{len(ran)} of {len(run.checks)} searches ran, {events:,} events"
+    cut = [check.name for check in ran if not check.complete]
+    idle = [check.name for check in run.checks if not check.executed]
+    if cut:
+        words += f"; not complete: {', '.join(cut)}"
+    if idle:
+        words += f"; nothing to search for: {', '.join(idle)}"
+    return words
+
+
+def _show_groups(console: Console, power: "Power") -> None:
+    for group in power.groups:
+        traces = ", ".join(
+            f"{t.label} {'nowhere' if not t.hosts else f'on {t.hosts}/{power.population}'}"
+            for t in group.traces
+        )
+        note = "" if group.required else " (extra)"
+        style = "yellow" if group.required and group.value < 1 else ""
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(width=18, no_wrap=True)
+        row.add_column(width=12, no_wrap=True)
+        row.add_column(ratio=1, overflow="fold")
+        row.add_row(
+            Text(f"{group.name}{note}"[:18]), Text(percent(group.value), style=style), Text(traces)
+        )
+        console.print(Padding(row, (0, 0, 0, WIDTH)))
+
+
+def _show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:
+    if not findings:
+        return
+    console.print()
+    for finding in findings:
+        head = Text.assemble(
+            (f"{finding.id} ", "bold"),
+            cell(finding.disposition.value),
+            f" {finding.score:.2f}  {clean(finding.title)}",
+        )
+        body = Text(f"on {', '.join(finding.hosts[:8])}; {len(finding.events)} events, ")
+        body.append(f"{finding.first:%Y-%m-%d %H:%M} .. {finding.last:%H:%M} UTC\n")
+        command = finding.details.get("action") or finding.details.get("tool", "")
+        if command:
+            body.append(f"runs {clean(command, 240)}\n")
+        for item in finding.terms:
+            body.append(f"  {item.value:+.2f} {item.name}: {clean(item.why, 200)}\n")
+        body.rstrip()
+        console.print(Panel(body, title=head, title_align="left", padding=(0, 1)))
+
+
+def _show_promoted(console: Console, settled: "Settled") -> None:
+    if settled.detections or settled.cases or settled.not_automated:
+        console.print()
+    for detection in settled.detections:
+        console.print(
+            Text.assemble((f"{detection.id} ", "bold"), f"detection {clean(detection.title)}")
+        )
+        certificate = detection.certificate
+        if certificate:
+            low, high = certificate.interval
+            console.print(
+                Text(
+                    f"      {detection.state.value}: fires on {certificate.fired} of "
+                    f"{certificate.expected} events, {certificate.benign_hits} false among "
+                    f"{certificate.benign_events} usual ones, "
+                    f"{certificate.alerts_a_day:.2f} alerts a day [{low:.2f} to {high:.2f}]"
+                )
+            )
+    for reason in settled.not_automated:
+        console.print(Text(f"not automated: {clean(reason, 400)}", style="yellow"))
+    for case in settled.cases:
+        console.print(
+            Text.assemble(
+                (f"{case.id} ", "bold red"), f"IR case at {case.desk}: {clean(case.title)}"
+            )
+        )

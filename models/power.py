@@ -1,0 +1,173 @@
+"""Power: how much of the hosts and hours in scope a hunt could see, in a number and in words."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from huntonce.models.arrivals import union
+from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel
+from huntonce.models.visibility import FieldShare, GroupPower, HostProbe, Power, Trace
+from huntonce.models.windows import HOUR, Window, floor_hour
+from huntonce.models.wording import duration, percent
+
+_WORST_FIELDS = 2
+_MINUTE = timedelta(minutes=1)
+_TELL_LAG = 15 * 60
+"""Seconds; a lag below that is not worth a word."""
+
+
+def power(
+    model: EvidenceModel,
+    population: Sequence[str],
+    window: Window,
+    probes: Sequence[HostProbe],
+    scope: Mapping[str, int] | None = None,
+) -> Power:
+    """Share of the host-hours in scope in which every required group had a live atom.
+
+    Formula: mean over hosts in scope and hours of the window of the product over required groups
+    of [some atom of the group is live]. Telemetry with its needed fields filled can only add
+    bits, so it never lowers the value (events without them may: they show that a trace would have
+    been of no use); hosts outside the population are not counted at all. ``scope`` has the hours
+    (bits) of hosts that are in scope for a part of the window only.
+    """
+    bits = {(p.host, p.atom_id): p.hours if p.live else 0 for p in probes}
+    hours = window.hours
+    inside = dict.fromkeys(population, (1 << hours) - 1)
+    inside |= {
+        host: mask & (1 << hours) - 1 for host, mask in (scope or {}).items() if host in inside
+    }
+    hosts = [host for host in population if inside[host]]
+    cells = max(1, sum(inside[host].bit_count() for host in hosts))
+    groups: list[GroupPower] = []
+    together = {host: inside[host] for host in hosts}
+    for group in model.groups:
+        seen = {
+            host: inside[host] & union(bits.get((host, atom.id), 0) for atom in group.atoms)
+            for host in hosts
+        }
+        groups.append(
+            GroupPower(
+                name=group.name,
+                required=group.required,
+                value=sum(mask.bit_count() for mask in seen.values()) / cells,
+                hosts=sum(1 for mask in seen.values() if mask),
+                atoms=tuple(
+                    atom.id for atom in group.atoms if any(bits.get((h, atom.id)) for h in hosts)
+                ),
+                traces=_traces(
+                    group, {a.id: [bits.get((h, a.id), 0) for h in hosts] for a in group.atoms}
+                ),
+            )
+        )
+        if group.required:
+            together = {host: mask & seen[host] for host, mask in together.items()}
+    value = sum(mask.bit_count() for mask in together.values()) / cells if hosts else 0.0
+    blind = tuple(sorted(host for host, mask in together.items() if not mask))
+    required = [group for group in groups if group.required]
+    lags = [p.lag for p in probes if p.live and p.lag is not None]
+    found = Power(
+        value=value,
+        population=len(hosts),
+        seen=len(hosts) - len(blind),
+        hours=hours,
+        groups=tuple(groups),
+        blind=blind,
+        weakest=min(required, key=lambda group: group.value).name,
+        words="",
+        fields=_fields(model, probes),
+        lag=max(lags, default=None),
+    )
+    return with_words(found, window)
+
+
+def with_words(value: Power, window: Window, gap_ids: Sequence[str] = ()) -> Power:
+    """The same power with its statement; ``gap_ids`` say why hosts are blind."""
+    return replace(value, words=statement(value, window, gap_ids))
+
+
+def statement(value: Power, window: Window, gap_ids: Sequence[str] = ()) -> str:
+    """Where it could be seen, and where not: "412 of 450 hosts (91.6 %) for 2026-07-01 ..."."""
+    if not value.population:
+        return f"no host in scope for {span(window)}"
+    share = value.seen / value.population
+    parts = [f"{value.seen} of {value.population} hosts ({percent(share)}) for {span(window)}"]
+    if percent(value.value) != percent(share):
+        parts[0] += f", {percent(value.value)} of the host-hours"
+    parts += [
+        f"{f.field} in {percent(f.share)} of {f.label}"
+        for f in value.fields[:_WORST_FIELDS]
+        if f.filled < f.events
+    ]
+    if value.fields and all(f.filled == f.events for f in value.fields):
+        parts.append("every needed field filled")
+    if value.lag is not None and value.lag > _TELL_LAG:
+        parts.append(f"95 % taken in within {duration(value.lag / 3600)}")
+    if value.blind:
+        noun = "host" if len(value.blind) == 1 else "hosts"
+        why = f": {', '.join(gap_ids)}" if gap_ids else ""
+        parts.append(f"{len(value.blind)} {noun} blind{why}")
+    weakest = next(group for group in value.groups if group.name == value.weakest)
+    if weakest.value < 1:
+        parts.append(f"weakest: {weakest.name} ({percent(weakest.value)})")
+    return "; ".join(parts)
+
+
+def span(window: Window) -> str:
+    """A window in words: by days where it is made of days, to the minute."""
+    start, end = window.start, window.end + _MINUTE
+    if start.hour or start.minute or end.hour or end.minute > 1:
+        return str(window)
+    last = window.end - timedelta(microseconds=1)
+    days = (f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}")
+    return days[0] if days[0] == days[1] else " .. ".join(days)
+
+
+def short(atom: Atom) -> str:
+    """Where an atom's events are, as people say it: "Security 4688"."""
+    channel = atom.channel.removeprefix("Microsoft-Windows-").partition("/")[0]
+    return f"{channel} {'/'.join(str(event_id) for event_id in atom.event_ids)}"
+
+
+def _traces(group: EvidenceGroup, bits: Mapping[str, Sequence[int]]) -> tuple[Trace, ...]:
+    counted = [(atom, sum(1 for mask in bits[atom.id] if mask)) for atom in group.atoms]
+    named: dict[str, int] = {}
+    for atom, hosts in counted:
+        if atom.primary or hosts:
+            named[atom.label] = max(hosts, named.get(atom.label, 0))
+    return tuple(Trace(label=label, hosts=hosts) for label, hosts in named.items())
+
+
+def _fields(model: EvidenceModel, probes: Sequence[HostProbe]) -> tuple[FieldShare, ...]:
+    """Every needed field of what arrived, the worst filled first."""
+    atoms = {atom.id: atom for atom in model.atoms}
+    counts: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
+    for answer in probes:
+        atom = atoms.get(answer.atom_id)
+        if atom is None or atom.where or not answer.events:
+            continue
+        for name, share in answer.fill.items():
+            # Two atoms of the same events are counted once.
+            counts[short(atom), name][answer.host] = (round(share * answer.events), answer.events)
+    found = [
+        FieldShare(
+            label=label,
+            field=name,
+            filled=sum(filled for filled, _ in hosts.values()),
+            events=sum(events for _, events in hosts.values()),
+        )
+        for (label, name), hosts in counts.items()
+    ]
+    return tuple(sorted(found, key=lambda f: (f.share, f.label, f.field)))
+
+
+def hours_between(window: Window, joined: datetime | None, left: datetime | None) -> int:
+    """Hours (bits) of a window from when a host joined until it left."""
+    bits = (1 << window.hours) - 1
+    start = floor_hour(window.start)
+    if joined is not None and joined > window.start:
+        bits &= -1 << int((joined - start) / HOUR)
+    if left is not None and left < window.end:
+        bits &= (1 << max(0, int((left - start) / HOUR))) - 1
+    return bits
