@@ -22,6 +22,7 @@ GROUP = "huntonce.siem"
 _OURS = {
     "opensearch": "huntonce.connectors.siem.opensearch.kind:KIND",
     "elasticsearch": "huntonce.connectors.siem.opensearch.kind:KIND",
+    "postgresql": "huntonce.connectors.siem.warehouse.kind:KIND",
 }
 
 

@@ -4,15 +4,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from sigma.rule import SigmaRule
 from typing_extensions import override
 
-from huntonce.connectors.siem.columns import VariantColumns
+from huntonce.connectors.siem.candidates import Part, Task, merged, task_of
 from huntonce.connectors.siem.engine import DEFAULT_LIMIT
 from huntonce.connectors.siem.opensearch import statistics
 from huntonce.connectors.siem.opensearch.cluster import Cluster, TooManyError
@@ -34,15 +32,13 @@ from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
 from huntonce.connectors.siem.session import Limits, open_session, terminal
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.sigma.compiling import compile_detections
-from huntonce.connectors.sigma.duckdb_backend import predicate
-from huntonce.connectors.sigma.ir import Condition, fields_of
+from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant, variants
 from huntonce.connectors.sigma.rules import logsource_of, parse_rule, search_rule
 from huntonce.models.errors import TerminalError
 from huntonce.models.finding import EventRef
 from huntonce.models.ports import Siem
 from huntonce.models.query import (
-    EVENT_COLUMNS,
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
     FieldWant,
@@ -59,27 +55,6 @@ _NOTES = {
     "verification": "what the cluster finds is decided by the lake's own predicate",
     "keywords": "searches that name no field read every event of their log source",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One search: a rule, where in time, what to give back and how many at most."""
-
-    rule: SigmaRule
-    condition: Condition
-    window: Window
-    fields: tuple[str, ...]
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one place gave."""
-
-    query: str
-    table: pa.Table
-    present: frozenset[str]
-    hidden: frozenset[str]
 
 
 class OpenSearchSiem(Siem):
@@ -198,18 +173,11 @@ class OpenSearchSiem(Siem):
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:
-        own = {name for name, _ in EVENT_COLUMNS}
-        names = tuple(field for field in dict.fromkeys(fields) if field not in own)
-        with terminal(self._name, str(rule.title)):
-            # A rule that cannot run is a fault even where there is nothing to run it over.
-            predicate(rule, VariantColumns(Variant(), ()))
-            condition = compile_detections(rule.detection, {})
-            places = variants(logsource_of(rule))
-        task = _Task(rule, condition, window, names, max(limit, 1))
-        parts = [part for place in places if (part := self._place(task, place)) is not None]
-        return _merged(parts, task)
+        task = task_of(self._name, rule, window, fields, limit)
+        parts = [part for place in task.places if (part := self._place(task, place)) is not None]
+        return merged(parts, task)
 
-    def _place(self, task: _Task, place: Variant) -> _Part | None:
+    def _place(self, task: Task, place: Variant) -> Part | None:
         indices = self._indices(place.channel)
         event_id = self._event_id(indices)
         if not event_id:
@@ -229,10 +197,10 @@ class OpenSearchSiem(Siem):
         if candidates:
             table = self._fetch(indices, query, task, fields)
         text = orjson.dumps({"index": indices, "query": all_([within(task.window), query])})
-        return _Part(text.decode(), table, present, hidden)
+        return Part(text.decode(), table, present, hidden)
 
     def _count(
-        self, indices: str, scope: Query, task: _Task, fields: PlaceFields
+        self, indices: str, scope: Query, task: Task, fields: PlaceFields
     ) -> tuple[frozenset[str], frozenset[str]] | None:
         """The rule's fields that events have, and those that are only stored; None for no event.
 
@@ -268,7 +236,7 @@ class OpenSearchSiem(Siem):
         hidden = frozenset(field for field in stored if not where[field].all)
         return frozenset(present | (stored - hidden)), hidden
 
-    def _narrowed(self, indices: str, scope: Query, task: _Task, find: Find) -> tuple[Query, int]:
+    def _narrowed(self, indices: str, scope: Query, task: Task, find: Find) -> tuple[Query, int]:
         """The query for what may match, as narrow as the cluster takes it, and how much may.
 
         Raises:
@@ -282,7 +250,7 @@ class OpenSearchSiem(Siem):
                 continue
         return scope, self._candidates(indices, scope, task)
 
-    def _candidates(self, indices: str, query: Query, task: _Task) -> int:
+    def _candidates(self, indices: str, query: Query, task: Task) -> int:
         most = self._settings.max_examined
         answer = self._cluster.search(
             indices,
@@ -301,8 +269,7 @@ class OpenSearchSiem(Siem):
             )
         return found
 
-    def _fetch(self, indices: str, query: Query, task: _Task, fields: PlaceFields) -> pa.Table:
-        wanted = tuple(dict.fromkeys((*fields_of(task.condition), *task.fields)))
+    def _fetch(self, indices: str, query: Query, task: Task, fields: PlaceFields) -> pa.Table:
         size = self._settings.page_size
         with (
             open_session(self._name, _LIMITS, ()) as session,
@@ -311,7 +278,7 @@ class OpenSearchSiem(Siem):
             verifier = PageVerifier(session, task.rule, task.window, task.fields)
             for hits in stream:
                 with terminal(self._name, str(task.rule.title)):
-                    verifier.add(rows_of(hits, fields, wanted))
+                    verifier.add(rows_of(hits, fields, task.wanted))
                 if verifier.found > task.limit:
                     break
             return verifier.table()
@@ -366,29 +333,3 @@ def _scope(place: Variant, event_id: str) -> list[Query]:
     if place.event_ids:
         scope.append(statistics.with_ids(event_id, place.event_ids))
     return scope
-
-
-def _merged(parts: Sequence[_Part], task: _Task) -> SearchResult:
-    tables = [PageVerifier.schema(task.fields).empty_table(), *(part.table for part in parts)]
-    together = unique(pa.concat_tables(tables))
-    named = frozenset(fields_of(task.condition)) if parts else frozenset()
-    present = frozenset[str]().union(*(part.present for part in parts))
-    hidden = frozenset[str]().union(*(part.hidden for part in parts))
-    return SearchResult(
-        table=together.slice(0, task.limit).combine_chunks(),
-        queries=tuple(part.query for part in parts),
-        absent_fields=tuple(sorted(named - present)),
-        unmapped_fields=tuple(sorted(hidden)),
-        absent_source=not parts,
-        truncated=len(together) > task.limit,
-    )
-
-
-def unique(table: pa.Table) -> pa.Table:
-    """The rows in the order of time and uid, each event once."""
-    ordered = table.sort_by([("time", "ascending"), ("uid", "ascending")])
-    if len(ordered) < 2:  # noqa: PLR2004 - one row cannot be there twice
-        return ordered
-    uids = ordered.column("uid").combine_chunks()
-    fresh = pc.not_equal(uids.slice(1), uids.slice(0, len(uids) - 1))
-    return ordered.filter(pa.concat_arrays([pa.array([True]), fresh]))

@@ -1,4 +1,4 @@
-"""What every SIEM does: one suite over the lake and the one in memory."""
+"""What every SIEM does: one suite over the lake, the one in memory and real servers."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -69,13 +69,18 @@ Open = Callable[[list[dict[str, Any]]], Siem]
 
 
 @pytest.fixture(
-    params=["lake", "memory", pytest.param("opensearch", marks=pytest.mark.integration)]
+    params=[
+        "lake",
+        "memory",
+        pytest.param("opensearch", marks=pytest.mark.integration),
+        pytest.param("postgresql", marks=[pytest.mark.integration, pytest.mark.postgres]),
+    ]
 )
 def open_siem(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
         return MemorySiem
-    if request.param == "opensearch":
-        return request.getfixturevalue("in_opensearch")
+    if request.param in {"opensearch", "postgresql"}:
+        return request.getfixturevalue(f"in_{request.param}")
 
     def lake(events: list[dict[str, Any]]) -> Siem:
         source = tmp_path / "events.jsonl"
