@@ -1,5 +1,6 @@
 """Requests to a cluster: in time, no faster than agreed, and its faults as ours."""
 
+import base64
 import logging
 import threading
 import time
@@ -232,7 +233,9 @@ def _millis(settings: OpenSearchSettings) -> int:
 def _client(name: str, settings: OpenSearchSettings) -> OpenSearch:
     options: dict[str, Any] = {}
     if settings.username:
-        options["http_auth"] = (settings.username, settings.password.get_secret_value())
+        # The client would write letters beyond ASCII as Latin-1; clusters read UTF-8.
+        word = f"{settings.username}:{settings.password.get_secret_value()}".encode()
+        options["headers"] = {"Authorization": f"Basic {base64.b64encode(word).decode()}"}
     if key := settings.api_key.get_secret_value():
         options["headers"] = {"Authorization": f"ApiKey {key}"}
     if settings.url.startswith("https://"):

@@ -35,13 +35,12 @@ _TEXTUAL = frozenset({Op.EQ, Op.CONTAINS, Op.STARTSWITH, Op.ENDSWITH, Op.GLOB})
 _CHANGED = frozenset({"channel", "keywords", "message"})
 """Fields whose text need not stand in the event: named otherwise, or put together."""
 
-_FOLDS = str.maketrans({"\u212a": "k", "\u0130": "i"})
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The parts of an event in SQL."""
+    """The parts of an event in SQL; the text as ``folded`` makes it."""
 
     text: sql.Composable
     event_id: sql.Composable
@@ -66,10 +65,10 @@ def candidates(condition: Condition, place: Variant, columns: Columns) -> Predic
     return _Narrowing(columns, frozenset(renamed)).bounds(condition).upper
 
 
-def folded(text: sql.Composable) -> sql.Composable:
-    """The text with the two letters beyond ASCII that are ASCII ones in lower case."""
-    return sql.SQL("translate({}, {}, {})").format(
-        text, sql.Literal("".join(map(chr, _FOLDS))), sql.Literal("ki")
+def folded(text: sql.Composable) -> sql.Composed:
+    """The text, ASCII letters in lower case, with the two others that are ASCII ones there."""
+    return sql.SQL('lower(translate({}, {}, {}) COLLATE "C")').format(
+        text, sql.Literal("\u212a\u0130"), sql.Literal("ki")
     )
 
 
@@ -121,8 +120,8 @@ class _Narrowing:
         found = [piece for text in texts if isinstance(text, str) for piece in pieces(text)]
         if not found:
             return True
-        like = "%".join(_LIKE_SPECIAL.sub(r"\\\g<0>", piece) for piece in found)
-        return sql.SQL("{} ILIKE {}").format(self._columns.text, sql.Literal(f"%{like}%"))
+        like = "%".join(_LIKE_SPECIAL.sub(r"\\\g<0>", piece.lower()) for piece in found)
+        return sql.SQL("{} LIKE {}").format(self._columns.text, sql.Literal(f"%{like}%"))
 
 
 def _not(test: Predicate) -> Predicate:

@@ -1,12 +1,16 @@
 """Which fields events in a table have: by the names that stand in their text, then by reading."""
 
-import re
+import string
 from collections.abc import Sequence
+
+from psycopg import sql
 
 from huntonce.connectors.siem.fieldnames import FieldNames
 from huntonce.connectors.siem.lake.columns import Row
 from huntonce.connectors.siem.lake.taskfields import TASK_FIELDS
 from huntonce.connectors.sigma.logsource import Variant
+
+_SEPARATORS = (string.punctuation + string.whitespace).replace('"', "")
 
 
 def held(rows: Sequence[Row], place: Variant, named: Sequence[str]) -> set[str]:
@@ -24,13 +28,18 @@ def held(rows: Sequence[Row], place: Variant, named: Sequence[str]) -> set[str]:
     return found
 
 
-def name_pattern(place: Variant, field: str) -> str:
-    """A regular expression for the text of every event that has a field, however it is spelled."""
-    if field.lower() in TASK_FIELDS:
-        return "taskcontent"
+def bare(text: sql.Composable) -> sql.Composed:
+    """A folded text without what is neither letter, digit nor quotation mark."""
+    return sql.SQL("translate({}, {}, '')").format(text, sql.Literal(_SEPARATORS))
+
+
+def may_have(place: Variant, field: str, bare_text: sql.Composable) -> sql.Composed:
+    """What holds for every event that has a field, however it is spelled there."""
     renamed = {name.lower(): to for name, to in place.renames.items()}.get(field.lower(), field)
-    letters = [letter for letter in renamed if letter.isalnum()]
-    if not letters or not renamed.isascii():
-        return ""  # found in any event
-    between = '[^"[:alnum:]]*'
-    return f'"{between}{between.join(map(re.escape, letters))}{between}"'
+    letters = "".join(filter(str.isalnum, renamed)).lower()
+    like = f'%"{letters}"%'
+    if field.lower() in TASK_FIELDS:
+        like = "%taskcontent%"
+    elif not letters.isascii() or not letters:
+        like = "%"
+    return sql.SQL("{} LIKE {}").format(bare_text, sql.Literal(like))

@@ -1,10 +1,9 @@
 """Windows events in PostgreSQL as a SIEM: the server narrows down, our predicate decides."""
 
+import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 
 import orjson
 import psycopg
@@ -21,9 +20,10 @@ from huntonce.connectors.siem.lake.shapes import normalise, short_host
 from huntonce.connectors.siem.session import Limits, open_session, terminal, view_of
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.siem.warehouse.database import Database, Row
-from huntonce.connectors.siem.warehouse.narrowing import Columns, candidates, folded
-from huntonce.connectors.siem.warehouse.presence import held, name_pattern
+from huntonce.connectors.siem.warehouse.narrowing import Columns, candidates
+from huntonce.connectors.siem.warehouse.presence import bare, held, may_have
 from huntonce.connectors.siem.warehouse.settings import PostgresSettings
+from huntonce.connectors.siem.warehouse.statements import FOLDED, Statements
 from huntonce.connectors.sigma.channels import canonical_channel
 from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant
@@ -41,27 +41,17 @@ from huntonce.models.query import (
 )
 from huntonce.models.windows import Window
 
+_LOG = logging.getLogger(__name__)
 _LIMITS = Limits(memory="1GB", threads=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)
 _NEWEST = 200
+_BARE = sql.Identifier("bare")
 _AT_ONCE = 500
 _NOTES = {
     "verification": "what the server finds is decided by the lake's own predicate",
     "field_fill": "events of the wanted ids are read whole: their shape is not known to the server",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The table and its columns, quoted."""
-
-    name: sql.Identifier
-    time: sql.Identifier
-    computer: sql.Identifier
-    channel: sql.Identifier
-    event_id: sql.Identifier
-    event: sql.Identifier
 
 
 class PostgresSiem(Siem):
@@ -77,6 +67,7 @@ class PostgresSiem(Siem):
     def __init__(self, settings: PostgresSettings, name: str = "postgresql") -> None:
         self._name = name
         self._settings = settings
+        self._sql = Statements(settings)
         self._database = Database(name, settings)
 
     @property
@@ -92,7 +83,7 @@ class PostgresSiem(Siem):
 
     @override
     def extent(self) -> Window | None:
-        table = self._table
+        table = self._sql
         ((first, last),) = self._database.rows(
             sql.SQL("SELECT min({0}), max({0}) FROM {1}").format(table.time, table.name)
         )
@@ -100,29 +91,17 @@ class PostgresSiem(Siem):
 
     @override
     def hosts(self) -> frozenset[str]:
-        table = self._table
+        table = self._sql
         query = sql.SQL("SELECT DISTINCT {0} FROM {1} WHERE {0} IS NOT NULL")
         found = self._database.rows(query.format(table.computer, table.name))
         return frozenset(short_host(str(computer)) for (computer,) in found)
 
     @override
     def inventory(self, window: Window) -> pa.Table:
-        table = self._table
-        query = sql.SQL(
-            "SELECT {computer}, {channel}, {event_id}, date_trunc('hour', {time}), count(*),"
-            " min({time}), max({time}) FROM {name} WHERE {inside}"
-            " AND {computer} IS NOT NULL AND {channel} IS NOT NULL AND {event_id} IS NOT NULL"
-            " GROUP BY 1, 2, 3, 4"
-        ).format(
-            computer=table.computer,
-            channel=table.channel,
-            event_id=table.event_id,
-            time=table.time,
-            name=table.name,
-            inside=self._inside(window),
-        )
         counted: dict[tuple[str, str, int, datetime], tuple[int, datetime, datetime]] = {}
-        for computer, channel, number, hour, events, first, last in self._database.rows(query):
+        for computer, channel, number, hour, events, first, last in self._database.rows(
+            self._sql.inventory(window)
+        ):
             key = (short_host(computer), canonical_channel(channel), int(number), _utc(hour))
             known = counted.get(key, (0, first, last))
             counted[key] = (known[0] + events, min(known[1], first), max(known[2], last))
@@ -138,11 +117,11 @@ class PostgresSiem(Siem):
         tables = [FILL_SCHEMA.empty_table()]
         for channel, wanted in channels.items():
             ids = tuple(sorted({int(want.event_id) for want in wanted}))
-            scope = self._scope(Variant(channel=channel, event_ids=ids), window)
+            scope = self._sql.scope(Variant(channel=channel, event_ids=ids), window)
             with (
                 self._database.session() as connection,
                 open_session(self._name, _LIMITS, ()) as session,
-                closing(self._events(connection, scope)) as pages,
+                closing(self._events(connection, self._sql.select(scope))) as pages,
             ):
                 for rows in pages:
                     view = view_of(session, lake.table(rows), channel)
@@ -171,9 +150,9 @@ class PostgresSiem(Siem):
         found: dict[str, str] = {}
         for start in range(0, len(refs), _AT_ONCE):
             some = refs[start : start + _AT_ONCE]
-            uids, table = {ref.uid for ref in some}, self._table
+            uids, table = {ref.uid for ref in some}, self._sql
             query = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}) AND {} = ANY({})").format(
-                self._text,
+                self._sql.text,
                 table.name,
                 table.time,
                 sql.Literal([ref.time for ref in some]),
@@ -191,38 +170,6 @@ class PostgresSiem(Siem):
 
     # ------------------------------------------------------------ inside
 
-    @cached_property
-    def _table(self) -> _Table:
-        given = self._settings
-        return _Table(
-            sql.Identifier(*given.table.split(".")),
-            sql.Identifier(given.time_column),
-            sql.Identifier(given.computer_column),
-            sql.Identifier(given.channel_column),
-            sql.Identifier(given.event_id_column),
-            sql.Identifier(given.event_column),
-        )
-
-    @cached_property
-    def _text(self) -> sql.Composed:
-        """The event as text; ``jsonb`` writes each character in one way only."""
-        return sql.SQL("{}::jsonb::text").format(self._table.event)
-
-    def _inside(self, window: Window) -> sql.Composed:
-        return sql.SQL("{0} >= {1} AND {0} < {2}").format(
-            self._table.time, sql.Literal(window.start), sql.Literal(window.end)
-        )
-
-    def _scope(self, place: Variant, window: Window) -> sql.Composed:
-        parts = [self._inside(window)]
-        if place.channel:
-            channel = sql.Literal(place.channel.lower())
-            parts.append(sql.SQL("lower({}) = {}").format(self._table.channel, channel))
-        if place.event_ids:
-            ids = sql.Literal(list(place.event_ids))
-            parts.append(sql.SQL("{} = ANY({})").format(self._table.event_id, ids))
-        return sql.SQL(" AND ").join(parts)
-
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:
@@ -238,19 +185,15 @@ class PostgresSiem(Siem):
     def _place(
         self, connection: psycopg.Connection[Row], task: Task, place: Variant
     ) -> Part | None:
-        scope = self._scope(place, task.window)
+        scope = self._sql.scope(place, task.window)
         present = self._present(connection, scope, place, fields_of(task.condition))
         if present is None:
             return None
-        narrow = candidates(
-            task.condition, place, Columns(folded(self._text), self._table.event_id)
-        )
+        narrow = candidates(task.condition, place, Columns(FOLDED, self._sql.event_id))
         table = PageVerifier.schema(task.fields).empty_table()
         if narrow is False:
             return Part("none: no event can match", table, present)
-        query = scope
-        if narrow is not True:
-            query = sql.SQL("{} AND {}").format(scope, narrow)
+        query = self._sql.select(scope, None if narrow is True else narrow)
         with (
             open_session(self._name, _LIMITS, ()) as session,
             closing(self._events(connection, query, str(task.rule.title))) as pages,
@@ -262,23 +205,18 @@ class PostgresSiem(Siem):
                 if verifier.found > task.limit:
                     break
             table = verifier.table()
-        return Part(self._select(query).as_string(connection), table, present)
-
-    def _select(self, condition: sql.Composed) -> sql.Composed:
-        table = self._table
-        query = sql.SQL("SELECT {time}, {text} FROM {name} WHERE {condition} ORDER BY {time}")
-        return query.format(time=table.time, text=self._text, name=table.name, condition=condition)
+        return Part(query.as_string(connection), table, present)
 
     def _events(
-        self, connection: psycopg.Connection[Row], condition: sql.Composed, subject: str = ""
+        self, connection: psycopg.Connection[Row], query: sql.Composed, subject: str = ""
     ) -> Generator[list[lake.Row]]:
-        """Events that meet a condition, oldest first, a page at a time.
+        """The events that a query gives, a page at a time.
 
         Raises:
             UnsupportedError: They are more than was agreed.
         """
         seen = 0
-        with closing(self._database.pages(connection, self._select(condition))) as pages:
+        with closing(self._database.pages(connection, query)) as pages:
             for page in pages:
                 seen += len(page)
                 if seen > self._settings.max_examined:
@@ -299,7 +237,8 @@ class PostgresSiem(Siem):
         moment, text = found
         try:
             event = normalise(orjson.loads(text))
-        except (NotAnEventError, orjson.JSONDecodeError, TypeError):
+        except (NotAnEventError, orjson.JSONDecodeError, TypeError) as error:
+            _LOG.warning("%s: a row of %s is left out: %s", self._name, moment, error)
             return None
         time = (_utc(moment) - _EPOCH) // _MOMENT
         return lake.Row(event, time, "utc", self._settings.table, text)
@@ -316,18 +255,21 @@ class PostgresSiem(Siem):
         The newest events are looked at first; for a field that none of them has, every event in
         whose text the name stands.
         """
-        newest = sql.SQL("SELECT {0}, {1} FROM {2} WHERE {3} ORDER BY {0} DESC LIMIT {4}").format(
-            self._table.time, self._text, self._table.name, scope, sql.Literal(_NEWEST)
-        )
-        found = connection.execute(newest).fetchall()
+        found = connection.execute(self._sql.newest(scope, _NEWEST)).fetchall()
         if not found:
             return None
         present = held(self._rows(found), place, named)
-        for field in named if len(found) == _NEWEST else ():
-            if field in present:
-                continue
-            pattern = sql.Literal(name_pattern(place, field))
-            query = sql.SQL("{} AND {} ~* {}").format(scope, self._text, pattern)
+        missing = [field for field in named if field not in present]
+        if len(found) < _NEWEST or not missing:
+            return frozenset(present)
+        tests = {field: may_have(place, field, _BARE) for field in missing}
+        asked = sql.SQL(", ").join(sql.SQL("bool_or({})").format(test) for test in tests.values())
+        query = sql.SQL("SELECT {} FROM (SELECT {} AS bare FROM {} OFFSET 0) AS names").format(
+            asked, bare(FOLDED), self._sql.narrowing(scope)
+        )
+        possible = connection.execute(query).fetchone() or ()
+        for field in (f for f, may in zip(missing, possible, strict=True) if may):
+            query = self._sql.select(scope, may_have(place, field, bare(FOLDED)))
             with closing(self._events(connection, query, field)) as pages:
                 if any(held(page, place, [field]) for page in pages):
                     present.add(field)
