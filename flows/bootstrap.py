@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
     from huntonce.models.intake import IntelSource
-    from huntonce.models.ports import Clock, Siem
+    from huntonce.models.ports import Clock, DetectionStore, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
@@ -138,6 +138,20 @@ class Home:
 
         return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
 
+    def _everywhere(self, first: "DetectionStore") -> "DetectionStore":
+        """The store of detections, with those SIEMs that get them too."""
+        from huntonce.connectors.detections.everywhere import Everywhere
+        from huntonce.connectors.siem.registry import read_settings
+
+        others: list[Callable[[], DetectionStore]] = []
+        for name, given in self.settings.siems.items():
+            if not given.get("rules_index"):
+                continue
+            kind, settings = read_settings(name, given, self.path)
+            if kind.rules is not None:
+                others.append(partial(kind.rules, settings, name))
+        return Everywhere(first, others) if others else first
+
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
         from huntonce.connectors.cases.builtin import BuiltinCases
@@ -157,7 +171,7 @@ class Home:
             siem=self.siem(siem),
             tickets=BuiltinTickets(self.store),
             cases=BuiltinCases(self.store),
-            rules=RuleFolder(self.path / "rules", name="lake"),
+            rules=self._everywhere(RuleFolder(self.path / "rules", name="lake")),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
             author_case=lambda intel, mask: author_case(intel, mask=mask),
             own_identity=stix_id("identity", self.profile.name),

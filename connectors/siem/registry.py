@@ -33,7 +33,8 @@ class SiemKind:
     Attributes:
         settings: pydantic model of ``[siems.NAME]``; ``kind`` is one of its fields.
         open: Makes the connector of settings and the name it is registered under.
-        rules: Makes the store that detections are deployed to; None where there is none.
+        rules: Makes the store that detections are deployed to, where the settings have a
+            ``rules_index``; None where there is none.
     """
 
     settings: type[BaseModel]

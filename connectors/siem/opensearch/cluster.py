@@ -27,6 +27,7 @@ TRIES = 4
 """How often a request is sent in all to a cluster that is too busy."""
 
 _BUSY = 429
+_CONFLICT = 409
 _AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE = 0.5
 _GRACE = 10.0
@@ -46,6 +47,10 @@ Document = dict[str, Any]
 
 class LostError(TransientError):
     """The point in time is gone: it expired, or the node that held it."""
+
+
+class ConflictError(TransientError):
+    """Somebody else has written the document in between."""
 
 
 class TooManyError(TerminalError):
@@ -206,6 +211,8 @@ class Cluster:
         message = f"{where}: {status} {reason}".rstrip()
         if "search_context_missing" in kind:
             return LostError(message, connector=self.name, hint="repeat")
+        if status == _CONFLICT:
+            return ConflictError(message, connector=self.name, hint="repeat")
         if status in _AGAIN and "too_many_buckets" not in kind:
             hint = "the cluster is busy or failing; repeat later"
             return TransientError(message, connector=self.name, hint=hint)

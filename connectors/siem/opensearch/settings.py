@@ -31,6 +31,10 @@ class OpenSearchSettings(BaseModel):
     channels: dict[str, list[str]] = Field(
         {}, description="Index patterns of single event channels that are kept elsewhere."
     )
+    rules_index: str = Field(
+        "",
+        description="Index that promoted detections are deployed to, switched off; empty: none.",
+    )
     page_size: int = Field(2_000, ge=1, le=10_000, description="Events fetched at a time.")
     timeout: float = Field(
         60, gt=0, le=3600, description="Seconds the cluster may work on one request."
@@ -50,6 +54,15 @@ class OpenSearchSettings(BaseModel):
         for pattern in patterns:
             _check(pattern)
         return patterns
+
+    @field_validator("rules_index")
+    @classmethod
+    def _one_index(cls, name: str) -> str:
+        if name:
+            _check(name)
+            if "*" in name:
+                raise ValueError("the rules are kept in one index: no pattern")
+        return name
 
     @field_validator("channels")
     @classmethod
