@@ -7,6 +7,8 @@ from huntonce.models.errors import DomainError
 from huntonce.models.stages.alerts import events_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from huntonce.flows.bootstrap import Home
     from huntonce.models.desk import AtDesk
     from huntonce.models.finding import EventRef
@@ -36,9 +38,22 @@ def _finding(home: "Home", item: str) -> Described | None:
     if value is None:
         return None
     document = views.finding(value)
-    originals = home.siem().originals(value.events)
+    originals = _originals(home, value.events)
     document["originals"] = {uid: originals[uid] for uid in sorted(originals)}
     return document, "", value.events
+
+
+def _originals(home: "Home", events: "Sequence[EventRef]") -> dict[str, str]:
+    """The events as they are held, from the lake, then from the SIEMs that were hunted in."""
+    found = dict(home.siem().originals(events))
+    if len(found) == len(events):
+        return found
+    with home.store.unit() as unit:
+        names = {run.siem for run in unit.hunts.list()} - {"lake"}
+    for name in sorted(names & set(home.settings.siems)):
+        left = [event for event in events if event.uid not in found]
+        found |= home.siem(name).originals(left) if left else {}
+    return found
 
 
 def _gap(home: "Home", item: str) -> Described | None:

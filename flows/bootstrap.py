@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +176,7 @@ class Home:
 
     def siem_names(self) -> tuple[str, ...]:
         """Names under which SIEMs are registered."""
-        return ("lake",)
+        return ("lake", *self.settings.siems)
 
     def siem(self, name: str = "lake") -> "Siem":
         """The SIEM registered under a name.
@@ -184,16 +184,39 @@ class Home:
         Raises:
             ConfigError: There is none.
         """
-        makers: dict[str, Callable[[], Siem]] = {"lake": self._lake}
-        if name not in makers:
-            raise ConfigError(f"no SIEM named {name!r}", hint=f"use {', '.join(sorted(makers))}")
-        return makers[name]()
+        if name == "lake":
+            return self._lake()
+        given = self.settings.siems.get(name)
+        if given is None:
+            known = ", ".join(sorted({"lake", *self.settings.siems}))
+            raise ConfigError(
+                f"no SIEM named {name!r}",
+                hint=f"use {known}, or add [siems.{name}] to the settings",
+            )
+        from huntonce.connectors.siem.registry import read_settings
+
+        kind, settings = read_settings(name, given, self.path)
+        return kind.open(settings, name)
 
     def _lake(self) -> "Siem":
         from huntonce.connectors.siem.lake.lake import Lake
         from huntonce.connectors.siem.remembering import RememberingSiem
 
         return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
+
+    def _everywhere(self, first: "DetectionStore") -> "DetectionStore":
+        """The store of detections, with those SIEMs that get them too."""
+        from huntonce.connectors.detections.everywhere import Everywhere
+        from huntonce.connectors.siem.registry import read_settings
+
+        others: list[Callable[[], DetectionStore]] = []
+        for name, given in self.settings.siems.items():
+            if not given.get("rules_index"):
+                continue
+            kind, settings = read_settings(name, given, self.path)
+            if kind.rules is not None:
+                others.append(partial(kind.rules, settings, name))
+        return Everywhere(first, others) if others else first
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
@@ -213,7 +236,7 @@ class Home:
             siem=self.siem(siem),
             tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
             cases=case_desk(self.settings, self.path, self.store, self.clock),
-            rules=self.rules(),
+            rules=self._everywhere(self.rules()),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
             author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),
             author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),

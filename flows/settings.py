@@ -304,6 +304,11 @@ class Settings(BaseSettings):
     tickets: DeskChoice = DeskChoice()
     cases: DeskChoice = DeskChoice()
     sigma: SigmaSettings = SigmaSettings()
+    siems: dict[str, dict[str, Any]] = Field(
+        {},
+        repr=False,
+        description="SIEMs by name, for --siem; the settings depend on the kind (see below).",
+    )
     content: list[Path] = Field(
         [], description="Folders with hunts/ and evidence/ of your own; they win over ours."
     )

@@ -23,6 +23,9 @@ MAX_SILENCE = timedelta(hours=72)
 _HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ints = npt.NDArray[np.integer[Any]]
+Filled = Mapping[tuple[str, str, int, str], tuple[int | None, int]]
+"""Events with a field filled (None: it is stored and cannot be searched), and all of them, by host,
+channel, event id and field."""
 
 
 @dataclass(slots=True)
@@ -97,13 +100,14 @@ class Arrivals:
         return found
 
     @cached_property
-    def filled(self) -> Mapping[tuple[str, str, int, str], tuple[int, int]]:
-        """Events with a field filled, and all of them, by host, channel, event id and field."""
-        index: dict[tuple[str, str, int, str], tuple[int, int]] = {}
+    def filled(self) -> Filled:
+        """How far fields are filled."""
+        index: dict[tuple[str, str, int, str], tuple[int | None, int]] = {}
         columns = (self.fill.column(name).to_pylist() for name in self.fill.schema.names)
         for host, channel, event_id, name, filled, events in zip(*columns, strict=True):
-            before = index.get((host, channel, event_id, name), (0, 0))
-            index[host, channel, event_id, name] = (before[0] + filled, before[1] + events)
+            known, total = index.get((host, channel, event_id, name), (0, 0))
+            both = None if known is None or filled is None else known + filled
+            index[host, channel, event_id, name] = (both, total + events)
         return index
 
     @cached_property

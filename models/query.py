@@ -42,7 +42,11 @@ FILL_SCHEMA = pa.schema(
         ("events", pa.int64()),
     ]
 )
-"""One row a host, channel, event id and wanted field: events in which it is not empty, of all."""
+"""One row a host, channel, event id and wanted field: events in which it is not empty, of all.
+
+``filled`` is null where events carry the field but the SIEM has no mapping for it: it is stored and
+cannot be searched.
+"""
 
 COUNT_SCHEMA = pa.schema([("host", pa.string()), ("hour", TIME), ("events", pa.int64())])
 """One row a host and clock hour with events that a search matches."""
@@ -98,6 +102,8 @@ class SearchResult:
         absent_source: True where the SIEM holds no event of that log source at all in the
             window: nothing was searched, and nothing can be concluded from the empty table.
         truncated: More rows matched than ``limit``.
+        unmapped_fields: Those of the absent fields that events do carry: the SIEM stores them and
+            cannot search them, so that nothing can be concluded from the table.
     """
 
     table: pa.Table
@@ -105,6 +111,7 @@ class SearchResult:
     absent_fields: tuple[str, ...] = ()
     absent_source: bool = False
     truncated: bool = False
+    unmapped_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

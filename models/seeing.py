@@ -10,7 +10,15 @@ nothing of last month; what is no longer kept, or not yet taken in, is not live 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from huntonce.models.arrivals import MAX_SILENCE, Arrivals, Delivered, bridge, longest_hole, union
+from huntonce.models.arrivals import (
+    MAX_SILENCE,
+    Arrivals,
+    Delivered,
+    Filled,
+    bridge,
+    longest_hole,
+    union,
+)
 from huntonce.models.evidence import Atom, EvidenceModel
 from huntonce.models.query import FieldWant
 from huntonce.models.visibility import MAX_LAG, HostProbe, ProbeResult
@@ -79,11 +87,12 @@ def _probe_one(
     lag = arrivals.late.get((host, atom.channel))
     hours, quiet_since, depth = 0, None, 0
     result = ProbeResult.PRESENT if events else ProbeResult.EMPTY
+    unreadable = _unreadable(atom, host, arrivals, shares) if events else None
     if not events and not proofs and atom.channel == "Security":
         # Of the Security channel, only the same audit subcategory says that the trace could come.
         result = ProbeResult.MISSING
-    if events and any(share < FILL_FLOOR for share in shares.values()):
-        result = ProbeResult.FIELD_MISSING
+    if unreadable is not None:
+        result = unreadable
     elif proofs:
         reach = int(PROOF_REACH / HOUR)
         hours = seen.delivering & bridge(proofs, arrivals.window.hours, reach)
@@ -155,18 +164,30 @@ def _late_hours(lag: float, arrivals: Arrivals) -> int:
     return (1 << arrivals.window.hours) - 1 & -1 << start
 
 
-def _fill_shares(
-    atom: Atom, host: str, fill: Mapping[tuple[str, str, int, str], tuple[int, int]]
-) -> dict[str, float]:
+def _fill_shares(atom: Atom, host: str, fill: Filled) -> dict[str, float]:
     shares: dict[str, float] = {}
     for name in atom.fields:
         filled = events = 0
         for event_id in atom.event_ids:
             counted = fill.get((host, atom.channel, event_id, name), (0, 0))
-            filled, events = filled + counted[0], events + counted[1]
+            filled, events = filled + (counted[0] or 0), events + counted[1]
         if events:
             shares[name] = filled / events
     return shares
+
+
+def _unreadable(
+    atom: Atom, host: str, arrivals: Arrivals, shares: Mapping[str, float]
+) -> ProbeResult | None:
+    """What is wrong with the needed fields of events that arrive; None for nothing."""
+    stored_only = any(
+        arrivals.filled.get((host, atom.channel, event_id, name), (0, 0))[0] is None
+        for name in atom.fields
+        for event_id in atom.event_ids
+    )
+    if stored_only:  # the SIEM has them and cannot search them
+        return ProbeResult.UNSUPPORTED
+    return ProbeResult.FIELD_MISSING if any(s < FILL_FLOOR for s in shares.values()) else None
 
 
 def _answer(atom: Atom, host: str, result: ProbeResult) -> HostProbe:

@@ -297,7 +297,7 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
         GapKind.PERMISSION: f"{atom.channel} could not be asked for{told}",
         GapKind.LAG: _late(fault, where),
         GapKind.RETENTION: _short(fault, asking.window),
-        GapKind.PARSE: f"{atom.label} arrives from {where} and none of its fields can be read"
+        GapKind.PARSE: f"{atom.label} arrives from {where} and its fields cannot be read"
         if not told
         else f"{atom.label} cannot be asked for at {asking.siem}{told}",
     }[kind]

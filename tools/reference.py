@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from huntonce.cli.main import app
+from huntonce.connectors.siem.registry import find_kind, kinds
 from huntonce.flows.settings import Settings
 from huntonce.models.report.definitions import DEFINITIONS, TABLES, WHEN
 
@@ -77,6 +78,11 @@ def settings() -> Iterator[str]:
     yield "| setting | default | meaning |"
     yield "|---|---|---|"
     yield from _fields(Settings, "")
+    for name in kinds():
+        yield f"\nA SIEM of kind `{name}`:\n"
+        yield "| setting | default | meaning |"
+        yield "|---|---|---|"
+        yield from _fields(find_kind(name).settings, "siems.NAME.")
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:

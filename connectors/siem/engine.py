@@ -139,7 +139,7 @@ class DuckDBSiem(Siem, ABC):
             for channel, wanted in channels.items():
                 view = self._view(session, channel, window)
                 if view is not None:
-                    tables.append(_fill(session, view, wanted, window))
+                    tables.append(fill_of(session, view, wanted, window))
         return pa.concat_tables(tables).combine_chunks()
 
     @override
@@ -227,7 +227,7 @@ class DuckDBSiem(Siem, ABC):
             return run_search(session, lambda name: self._view(session, name, window), search)
 
 
-def _fill(
+def fill_of(
     session: duckdb.DuckDBPyConnection, view: View, wants: Sequence[FieldWant], window: Window
 ) -> pa.Table:
     """The fill of every field wanted of one channel, in one pass over its events."""

@@ -12,16 +12,13 @@ from huntonce.connectors.siem.lake.clock import Clock
 from huntonce.connectors.siem.lake.columns import Row, table
 from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.shapes import normalise
-from huntonce.connectors.siem.session import Limits, View
-from huntonce.connectors.sigma.duckdb_backend import quote_name, quote_text
+from huntonce.connectors.siem.session import Limits, View, view_of
 from huntonce.models.errors import DomainError, TerminalError, TransientError
 from huntonce.models.query import SearchResult, SigmaSearch
 from huntonce.models.windows import Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_EVENTS = "held"
 
 
 class MemorySiem(DuckDBSiem):
@@ -72,11 +69,7 @@ class MemorySiem(DuckDBSiem):
     ) -> View | None:
         if self._table is None:
             return None
-        session.register(_EVENTS, self._table)
-        name = quote_name(channel or "events")
-        kept = f' WHERE lower("@channel") = lower({quote_text(channel)})' if channel else ""
-        session.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {_EVENTS}{kept}")  # noqa: S608 - quoted parts
-        return View(name, tuple(self._table.column_names))
+        return view_of(session, self._table, channel)
 
     @override
     def _before(self) -> None:

@@ -178,7 +178,9 @@ class RememberingSiem(Siem):
         )
         table = self._answer(asked, window)
         keys = ["host", "channel", "event_id", "field"]
-        summed = table.group_by(keys).aggregate([("filled", "sum"), ("events", "sum")])
+        # Stored and not searchable in one span (null) is so in all of them.
+        strict = pc.ScalarAggregateOptions(skip_nulls=False)
+        summed = table.group_by(keys).aggregate([("filled", "sum", strict), ("events", "sum")])
         return summed.rename_columns(FILL_SCHEMA.names).cast(FILL_SCHEMA)
 
     @override

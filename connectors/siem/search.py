@@ -98,7 +98,7 @@ def _search_place(
         f"SELECT {_EVENT}{fields} {source} AND ({condition})"
         f' ORDER BY "@time", "@uid" LIMIT {search.limit + 1}'
     )
-    table = shaped(arrow(session, query), _schema(search.fields))
+    table = shaped(arrow(session, query), result_schema(search.fields))
     return _Part(query, table, frozenset(columns.named), present)
 
 
@@ -122,7 +122,7 @@ def _present(
 
 
 def _merged(parts: Sequence[_Part], search: Search) -> SearchResult:
-    schema = _schema(search.fields)
+    schema = result_schema(search.fields)
     together = pa.concat_tables([schema.empty_table(), *(part.table for part in parts)])
     if len(parts) > 1:
         together = together.sort_by([("time", "ascending"), ("uid", "ascending")])
@@ -137,5 +137,6 @@ def _merged(parts: Sequence[_Part], search: Search) -> SearchResult:
     )
 
 
-def _schema(fields: Sequence[str]) -> pa.Schema:
+def result_schema(fields: Sequence[str]) -> pa.Schema:
+    """Of a search's table, with the projected fields."""
     return pa.schema([*EVENT_COLUMNS, *((field, pa.string()) for field in fields)])

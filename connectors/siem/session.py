@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from huntonce.connectors.sigma.duckdb_backend import quote_name, quote_text
 from huntonce.models.errors import DomainError, TerminalError, TransientError, UnsupportedError
 from huntonce.models.windows import Window
 
+_HELD = "held"
 _HOUR = 3_600_000_000
 HOUR_OF = f'make_timestamptz(epoch_us("@time") // {_HOUR} * {_HOUR})'
 """An event's clock hour."""
@@ -38,6 +40,15 @@ class View:
 
     name: str
     columns: tuple[str, ...]
+
+
+def view_of(session: duckdb.DuckDBPyConnection, events: pa.Table, channel: str) -> View:
+    """A view of the events of one channel, "" for all, in a table that stands in memory."""
+    session.register(_HELD, events)
+    name = quote_name(channel or "events")
+    kept = f' WHERE lower("@channel") = lower({quote_text(channel)})' if channel else ""
+    session.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {_HELD}{kept}")  # noqa: S608 - quoted parts
+    return View(name, tuple(events.column_names))
 
 
 @contextmanager

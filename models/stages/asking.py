@@ -44,6 +44,9 @@ def _check(name: str, result: SearchResult) -> Check:
     why = ""
     if result.absent_source:
         why = "nothing of this log source arrived in the window"
+    elif result.unmapped_fields:
+        names = ", ".join(result.unmapped_fields)
+        why = f"fields that events carry but the SIEM cannot search: {names}"
     elif result.absent_fields:
         why = f"fields that no event had: {', '.join(result.absent_fields)}"
     elif result.truncated:
@@ -53,7 +56,7 @@ def _check(name: str, result: SearchResult) -> Check:
         query="\n".join(result.queries),
         events=result.table.num_rows,
         executed=not result.absent_source,
-        complete=not result.truncated,
+        complete=not (result.truncated or result.unmapped_fields),
         why=why,
     )
 

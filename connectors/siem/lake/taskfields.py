@@ -6,6 +6,14 @@ from huntonce.models.taskxml import MAX_TASK_XML, TaskDefinition, parse_task, un
 
 _CONTENT = ("TaskContent", "TaskContentNew")
 _EVENT_IDS = frozenset({4698, 4702})
+TASK_FIELDS = frozenset(
+    {
+        *("taskauthor", "taskcommand", "taskarguments", "taskuserid", "taskrunlevel"),
+        *("tasklogontype", "taskhidden", "tasktriggers", "taskuri"),
+        *(name.lower() for name in _CONTENT),
+    }
+)
+"""Fields (lower case) whose values are not in the event as they stand."""
 
 
 def unescape_content(fields: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ def sweep_by_search(
     """
     started = time.monotonic()
     asked = window or siem.extent()
-    texts = _rule_texts(paths)
+    texts = rule_texts(paths)
     unsupported = list(pack.unsupported)
     unsupported += [
         Unsupported(
@@ -78,7 +78,7 @@ def sweep_by_search(
     )
 
 
-def _rule_texts(paths: Sequence[Path]) -> dict[tuple[str, str], str]:
+def rule_texts(paths: Sequence[Path]) -> dict[tuple[str, str], str]:
     """Each rule's source and id (its source where it has none) to the rule by itself as YAML."""
     texts: dict[tuple[str, str], str] = {}
     for file in rule_files(paths):

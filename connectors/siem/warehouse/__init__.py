@@ -1,0 +1,1 @@
+"""Windows events in a table of a SQL warehouse."""

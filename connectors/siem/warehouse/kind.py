@@ -1,0 +1,7 @@
+"""PostgreSQL as a kind of SIEM."""
+
+from huntonce.connectors.siem.registry import SiemKind
+from huntonce.connectors.siem.warehouse.settings import PostgresSettings
+from huntonce.connectors.siem.warehouse.siem import PostgresSiem
+
+KIND = SiemKind(PostgresSettings, PostgresSiem)

@@ -1,0 +1,110 @@
+"""One hunt on the lake and on a real OpenSearch: the same findings, verdict, power and gaps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from huntonce.cli.main import app
+from huntonce.connectors.siem.labfiles import LabFiles, write_lab
+from huntonce.connectors.siem.lake.loader import load_paths
+from huntonce.models.lab.company import LabSpec, build_company
+from tests.support.winlogbeat import Indexer, documents_of_lake
+
+pytestmark = pytest.mark.integration
+
+HOSTS = 20
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> LabFiles:
+    return write_lab(build_company(LabSpec(seed=7, hosts=HOSTS)), tmp_path_factory.mktemp("lab"))
+
+
+def home_with(folder: Path, lab: LabFiles, settings: str = "") -> Path:
+    folder.mkdir()
+    folder.joinpath("huntonce.toml").write_text(
+        f'[organisation]\nassets = "{lab.assets_csv}"\n{settings}', encoding="utf-8"
+    )
+    return folder
+
+
+def told(home: Path, *words: str) -> dict[str, Any]:
+    answer = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert answer.exit_code == 0, answer.output
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def without_ids(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    left_out = {"id", "siem", "remedy"}
+    return [{k: v for k, v in item.items() if k not in left_out} for item in items]
+
+
+def test_the_hunt_ends_in_the_same_findings_on_both(
+    lab: LabFiles, tmp_path: Path, opensearch_url: str, indexer: Indexer, fresh_index: str
+) -> None:
+    ours = home_with(tmp_path / "ours", lab)
+    load_paths(ours / "lake", lab.paths)
+    indexer.create(fresh_index)
+    assert indexer.load(fresh_index, documents_of_lake(ours / "lake")) == lab.events
+    theirs = home_with(
+        tmp_path / "theirs",
+        lab,
+        f'[siems.opensearch]\nurl = "{opensearch_url}"\nindices = ["{fresh_index}*"]\n',
+    )
+
+    on_lake = told(ours, "hunt", "T1053.005", "--siem", "lake")
+    on_cluster = told(theirs, "hunt", "T1053.005", "--siem", "opensearch")
+
+    assert on_lake["verdict"] == "confirmed_malicious"
+    assert on_lake["findings"]
+    for key in ("verdict", "power", "window"):
+        assert on_cluster.get(key) == on_lake.get(key)
+    assert without_ids(on_cluster["findings"]) == without_ids(on_lake["findings"])
+    kinds = [[(g["kind"], g["atom"], g["hosts"]) for g in x["gaps"]] for x in (on_lake, on_cluster)]
+    assert kinds[0] == kinds[1]
+
+    finding = on_cluster["findings"][0]["id"]
+    shown = told(theirs, "show", finding)
+    assert set(shown["originals"]) == {event["uid"] for event in shown["events"]}
+
+
+def test_an_unknown_siem_is_a_usage_error_that_names_those_there_are(
+    lab: LabFiles, tmp_path: Path
+) -> None:
+    home = home_with(tmp_path / "home", lab, '[siems.prod]\nurl = "https://a.example"\n')
+
+    answer = CliRunner().invoke(app, ["hunt", "T1053.005", "--home", str(home), "--siem", "dev"])
+
+    assert answer.exit_code == 2
+    assert "lake, prod" in answer.output
+
+
+def test_a_cluster_that_is_not_there_is_an_unreachable_service(
+    lab: LabFiles, tmp_path: Path
+) -> None:
+    home = home_with(tmp_path / "home", lab, '[siems.prod]\nurl = "http://127.0.0.1:9"\n')
+
+    answer = CliRunner().invoke(app, ["hunt", "T1053.005", "--home", str(home), "--siem", "prod"])
+
+    assert answer.exit_code == 4
+    assert "no connection" in answer.output
+
+
+def test_a_wrong_setting_is_named_and_no_secret_is_shown(lab: LabFiles, tmp_path: Path) -> None:
+    secret = "hunter2-never-shown"
+    home = home_with(
+        tmp_path / "home",
+        lab,
+        f'[siems.prod]\nurl = "http://search.example"\nusername = "u"\npassword = "{secret}"\n',
+    )
+
+    answer = CliRunner().invoke(app, ["hunt", "T1053.005", "--home", str(home), "--siem", "prod"])
+
+    assert answer.exit_code == 2
+    assert "siems.prod" in answer.output
+    assert "https only" in answer.output
+    assert secret not in answer.output
