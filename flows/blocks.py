@@ -6,10 +6,11 @@ and no page of ours fetches anything from outside.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import BaseModel, ValidationError
 
 from huntonce.flows.settings import DestinationSettings, TaxiiSettings
@@ -52,8 +53,10 @@ def connectors_of(section: str) -> dict[str, BaseModel]:
     with get_client(sync_client=True) as client:
         try:
             documents = client.read_block_documents_by_type(kind.get_block_type_slug(), limit=MOST)
-        except ObjectNotFound:  # never registered here
-            return {}
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            return {}  # the type was never registered on this server
     found: dict[str, BaseModel] = {}
     for document in documents:
         if document.name is None:
