@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import orjson
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
 
+from huntonce.connectors.siem.lake.layout import files, partitions
 from huntonce.connectors.siem.lake.shapes import normalise
 from huntonce.connectors.siem.warehouse.settings import PostgresSettings
 from huntonce.connectors.siem.warehouse.siem import PostgresSiem
@@ -58,6 +61,15 @@ class Warehouse:
 def own_time(document: Mapping[str, Any]) -> datetime:
     """When an event says it happened."""
     return _EPOCH + timedelta(microseconds=normalise(document).recorded)
+
+
+def events_of_lake(root: Path) -> Iterator[tuple[dict[str, Any], datetime]]:
+    """Every event of a lake with its corrected time."""
+    for partition in partitions(root):
+        for path in files(root, partition):
+            table = pq.read_table(path, columns=["@raw", "@time"])
+            columns = (table.column(name).to_pylist() for name in ("@raw", "@time"))
+            yield from ((orjson.loads(raw), at) for raw, at in zip(*columns, strict=True))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Which fields events in a table have: by the names that stand in their text, then by reading."""
 
-import string
+import re
 from collections.abc import Sequence
 
 from psycopg import sql
@@ -10,7 +10,7 @@ from huntonce.connectors.siem.lake.columns import Row
 from huntonce.connectors.siem.lake.taskfields import TASK_FIELDS
 from huntonce.connectors.sigma.logsource import Variant
 
-_SEPARATORS = (string.punctuation + string.whitespace).replace('"', "")
+_WORD = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")
 
 
 def held(rows: Sequence[Row], place: Variant, named: Sequence[str]) -> set[str]:
@@ -28,18 +28,16 @@ def held(rows: Sequence[Row], place: Variant, named: Sequence[str]) -> set[str]:
     return found
 
 
-def bare(text: sql.Composable) -> sql.Composed:
-    """A folded text without what is neither letter, digit nor quotation mark."""
-    return sql.SQL("translate({}, {}, '')").format(text, sql.Literal(_SEPARATORS))
+def may_have(place: Variant, field: str, folded_text: sql.Composable) -> sql.Composed:
+    """What holds for the events that have a field, in any case, its words apart or together.
 
-
-def may_have(place: Variant, field: str, bare_text: sql.Composable) -> sql.Composed:
-    """What holds for every event that has a field, however it is spelled there."""
+    Any character may stand between two words (``Parent User``, ``Parent_User``).
+    """
     renamed = {name.lower(): to for name, to in place.renames.items()}.get(field.lower(), field)
-    letters = "".join(filter(str.isalnum, renamed)).lower()
-    like = f'%"{letters}"%'
+    words = [word.lower() for word in _WORD.findall(renamed)]
+    likes = [f'%"{"".join(words)}"%', f'%"{"_".join(words)}"%']
     if field.lower() in TASK_FIELDS:
-        like = "%taskcontent%"
-    elif not letters.isascii() or not letters:
-        like = "%"
-    return sql.SQL("{} LIKE {}").format(bare_text, sql.Literal(like))
+        likes = ["%taskcontent%"]
+    elif not words or not renamed.isascii():
+        likes = ["%"]
+    return sql.SQL("{} LIKE ANY({})").format(folded_text, sql.Literal(likes))

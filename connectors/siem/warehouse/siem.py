@@ -21,7 +21,7 @@ from huntonce.connectors.siem.session import Limits, open_session, terminal, vie
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.siem.warehouse.database import Database, Row
 from huntonce.connectors.siem.warehouse.narrowing import Columns, candidates
-from huntonce.connectors.siem.warehouse.presence import bare, held, may_have
+from huntonce.connectors.siem.warehouse.presence import held, may_have
 from huntonce.connectors.siem.warehouse.settings import PostgresSettings
 from huntonce.connectors.siem.warehouse.statements import FOLDED, Statements
 from huntonce.connectors.sigma.channels import canonical_channel
@@ -46,7 +46,6 @@ _LIMITS = Limits(memory="1GB", threads=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)
 _NEWEST = 200
-_BARE = sql.Identifier("bare")
 _AT_ONCE = 500
 _NOTES = {
     "verification": "what the server finds is decided by the lake's own predicate",
@@ -262,14 +261,12 @@ class PostgresSiem(Siem):
         missing = [field for field in named if field not in present]
         if len(found) < _NEWEST or not missing:
             return frozenset(present)
-        tests = {field: may_have(place, field, _BARE) for field in missing}
+        tests = {field: may_have(place, field, FOLDED) for field in missing}
         asked = sql.SQL(", ").join(sql.SQL("bool_or({})").format(test) for test in tests.values())
-        query = sql.SQL("SELECT {} FROM (SELECT {} AS bare FROM {} OFFSET 0) AS names").format(
-            asked, bare(FOLDED), self._sql.narrowing(scope)
-        )
+        query = sql.SQL("SELECT {} FROM {}").format(asked, self._sql.narrowing(scope))
         possible = connection.execute(query).fetchone() or ()
         for field in (f for f, may in zip(missing, possible, strict=True) if may):
-            query = self._sql.select(scope, may_have(place, field, bare(FOLDED)))
+            query = self._sql.select(scope, tests[field])
             with closing(self._events(connection, query, field)) as pages:
                 if any(held(page, place, [field]) for page in pages):
                     present.add(field)

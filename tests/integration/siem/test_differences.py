@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import orjson
-import pyarrow.parquet as pq
 import pytest
 
-from huntonce.connectors.siem.lake.layout import files, partitions
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
 from huntonce.connectors.siem.opensearch.siem import OpenSearchSiem
@@ -23,13 +19,16 @@ from huntonce.connectors.siem.sweep.sweeping import sweep
 from huntonce.connectors.sigma.packcache import load_pack
 from huntonce.models.ports import Siem
 from tests.support.shared import shared_data
-from tests.support.warehouses import Warehouse
+from tests.support.warehouses import Warehouse, events_of_lake
 from tests.support.winlogbeat import Indexer, document
 
 pytestmark = [pytest.mark.integration, pytest.mark.shared_data]
 
 SILENT = 110
 """Rules without a hit, so that what must not be found is compared as well."""
+
+SOME = 6
+"""Of so many rules PostgreSQL is asked one."""
 
 Key = tuple[Any, ...]
 
@@ -70,25 +69,15 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
     rules = {rule.id: texts[rule.source, rule.id] for rule in pack.rules if rule.id in chosen}
     assert len(rules) >= 300
     assert len(hits) >= 150
-    return Expected(events_of(lake), rules, hits)
+    return Expected(list(events_of_lake(lake)), rules, hits)
 
 
-def events_of(lake: Path) -> list[tuple[dict[str, Any], datetime]]:
-    found = []
-    for partition in partitions(lake):
-        for path in files(lake, partition):
-            table = pq.read_table(path, columns=["@raw", "@time"])
-            columns = (table.column(name).to_pylist() for name in ("@raw", "@time"))
-            found += [(orjson.loads(raw), at) for raw, at in zip(*columns, strict=True)]
-    return found
-
-
-def differences(siem: Siem, expected: Expected) -> dict[str, tuple[int, int]]:
+def differences(siem: Siem, expected: Expected, every: int = 1) -> dict[str, tuple[int, int]]:
     """Each rule that finds other events than on the lake, with how many on either."""
     window = siem.extent()
     assert window is not None
     different = {}
-    for rule, text in expected.rules.items():
+    for rule, text in list(expected.rules.items())[::every]:
         found = keys(siem.search_rule(text, window).table.to_pylist())
         known = expected.hits.get(rule, [])
         if found != known:
@@ -108,9 +97,8 @@ def test_every_rule_finds_the_same_events_on_opensearch(
 
 
 @pytest.mark.postgres
-def test_every_rule_finds_the_same_events_on_postgresql(
-    expected: Expected, warehouse: Warehouse
-) -> None:
+def test_rules_find_the_same_events_on_postgresql(expected: Expected, warehouse: Warehouse) -> None:
     siem = warehouse.siem(warehouse.load(iter(expected.events)))
 
-    assert differences(siem, expected) == {}
+    # No index serves the text, so each rule reads its log source: all of them take minutes.
+    assert differences(siem, expected, every=SOME) == {}

@@ -53,23 +53,32 @@ def test_the_hunt_ends_in_the_same_findings_on_both(
     theirs = home_with(
         tmp_path / "theirs",
         lab,
-        f'[siems.opensearch]\nurl = "{opensearch_url}"\nindices = ["{fresh_index}*"]\n',
+        f'[siems.opensearch]\nurl = "{opensearch_url}"\nindices = ["{fresh_index}*"]\n'
+        f'rules_index = "rules-{fresh_index}"\n',
     )
 
     on_lake = told(ours, "hunt", "T1053.005", "--siem", "lake")
     on_cluster = told(theirs, "hunt", "T1053.005", "--siem", "opensearch")
 
-    assert on_lake["verdict"] == "confirmed_malicious"
-    assert on_lake["findings"]
-    for key in ("verdict", "power", "window"):
-        assert on_cluster.get(key) == on_lake.get(key)
-    assert without_ids(on_cluster["findings"]) == without_ids(on_lake["findings"])
-    kinds = [[(g["kind"], g["atom"], g["hosts"]) for g in x["gaps"]] for x in (on_lake, on_cluster)]
-    assert kinds[0] == kinds[1]
-
+    assert_same(on_lake, on_cluster)
+    hits = indexer.get(f"/rules-{fresh_index}/_search")["hits"]["hits"]
+    indexer.delete(f"rules-{fresh_index}")
+    kept = {path.stem for path in (theirs / "rules").glob("*-*.yml") if path.stem.count(".") == 0}
+    assert {hit["_id"] for hit in hits} == kept
+    assert [hit["_source"]["enabled"] for hit in hits] == [False] * len(kept)
     finding = on_cluster["findings"][0]["id"]
     shown = told(theirs, "show", finding)
     assert set(shown["originals"]) == {event["uid"] for event in shown["events"]}
+
+
+def assert_same(on_lake: dict[str, Any], elsewhere: dict[str, Any]) -> None:
+    assert on_lake["verdict"] == "confirmed_malicious"
+    assert on_lake["findings"]
+    for key in ("verdict", "power", "window"):
+        assert elsewhere.get(key) == on_lake.get(key)
+    assert without_ids(elsewhere["findings"]) == without_ids(on_lake["findings"])
+    kinds = [[(g["kind"], g["atom"], g["hosts"]) for g in x["gaps"]] for x in (on_lake, elsewhere)]
+    assert kinds[0] == kinds[1]
 
 
 def test_an_unknown_siem_is_a_usage_error_that_names_those_there_are(
