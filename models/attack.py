@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from importlib import resources
@@ -113,6 +113,11 @@ class Catalogue:
     def technique(self, technique_id: str) -> Technique | None:
         """The technique of that very id (however written), whatever its state."""
         return self.techniques.get(normalise(technique_id))
+
+    def tactics_of(self, technique_ids: Iterable[str]) -> tuple[str, ...]:
+        """Tactics of techniques, each once, in order; nothing of those that are unknown."""
+        known = (self.technique(technique_id) for technique_id in technique_ids)
+        return tuple(dict.fromkeys(t for one in known if one is not None for t in one.tactics))
 
     def by_stix_id(self, stix_id: str) -> Technique | None:
         """The technique of an attack-pattern id."""

@@ -186,13 +186,14 @@ class _Promoting:
         """The template's rule and the filters beside it: as stored, where nothing has changed."""
         kit, result = self._kit, self._result
         today = kit.clock().date()
-        technique = kit.catalogue.technique(result.hypothesis.technique_id)
+        # Every technique that the rule is tagged with needs its tactics beside it.
+        tactics = kit.catalogue.tactics_of(result.definition.techniques)
 
         def written(first: date, modified: date | None) -> str:
             return sigma_rule(
                 template,
                 result.definition,
-                tactics=technique.tactics if technique is not None else (),
+                tactics=tactics,
                 references=links,
                 author=kit.policy.rule_author,
                 today=first,
