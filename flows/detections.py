@@ -6,7 +6,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.stages.guard import GuardRun, run_detections
@@ -38,9 +39,14 @@ def run_and_tell(kit: Kit) -> GuardRun:
 
 
 @flow(name="run-detections")
-def run_detections_flow(siem: str = "lake", home: HomePath = None) -> dict[str, Any]:
-    """Run every promoted detection over what came in since the last run."""
-    with open_home(home) as opened:
+def run_detections_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+    """Run every promoted detection over what came in since the last run.
+
+    Args:
+        siem: SIEM to run them on.
+        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+    """
+    with open_home(home) as opened, asking(siem):
         ran = run_and_tell(opened.kit(siem))
     return {
         "until": ran.until.isoformat() if ran.until else None,

@@ -41,6 +41,8 @@ def _ends(huntonce: Run, home: Path) -> dict[str, Any]:
     finding = huntonce("show", "F-1", "--home", home)[1]
     gaps = huntonce("gaps", "--home", home)[1]["gaps"]
     detections = huntonce("detections", "--home", home)[1]["detections"]
+    for detection in detections:  # when it was proved, and the seal over that
+        del detection["certificate"]["issued_at"], detection["certificate"]["seal"]
     cases = huntonce("cases", "--home", home)[1]["cases"]
     return {
         "hunt": hunt,
