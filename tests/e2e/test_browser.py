@@ -65,6 +65,19 @@ def form(page: Page, served: Served, name: str) -> None:
     expect(page.get_by_role("article").first).to_be_visible()
 
 
+def choose(page: Page, word: str) -> None:
+    """Pick a word of the form's one list, as with the keyboard: it closes when fields are drawn."""
+    control = page.locator(".p-select-button__control")
+    choices = page.locator(".p-select-option")
+    for _ in range(20):
+        control.press("ArrowDown")
+        page.wait_for_timeout(500)
+        if choices.count():
+            break
+    choices.filter(has_text=word).click()
+    expect(control).to_have_text(word)
+
+
 def submit(page: Page, served: Served, name: str) -> str:
     """Send the form; the id of the run that it made."""
     before = {run["id"] for run in served.runs(name)}
@@ -138,11 +151,8 @@ def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonc
     boxes = page.get_by_role("textbox")
     boxes.nth(1).fill(waiting[0])
     boxes.nth(2).fill("Amy")
-    page.locator(".p-select-button__control").click()
-    choices = page.locator(".p-select-option")
-    expect(choices).to_have_text(["approve", "reject"])
+    choose(page, "approve")
     shoot(page, "decide-form")
-    choices.first.click()
     run = submit(page, served, "decide-proposal")
     watch(page, run)
 
@@ -158,7 +168,5 @@ def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonc
     ]
     assert decided["subject"] in running
     newest = ask("GET", f"{served.api}/artifacts/proposals/latest")
-    page.goto(f"/artifacts/artifact/{newest['id']}")
-    expect(page.get_by_role("heading", name="Proposals")).to_be_visible()
-    expect(page.get_by_role("cell", name=waiting[0], exact=True)).to_have_count(0)
-    shoot(page, "proposals")
+    assert "# Proposals" in newest["data"]
+    assert f"| {waiting[0]} |" not in newest["data"]
