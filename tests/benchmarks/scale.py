@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.support import postgres
-from tests.support.cluster import cluster, outcomes
+from tests.support.cluster import cluster, outcomes, queueable
 from tests.support.serving import wait_for
 from tests.support.stores import SERVER
 
@@ -39,7 +39,7 @@ def measure(server: str, hunts: int, workers: int) -> float:
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    hunts = int(arguments[0]) if arguments else 200
+    hunts = int(arguments[0]) if arguments else len(queueable())
     numbers = [int(n) for n in (arguments[1] if len(arguments) > 1 else "1,2,3").split(",")]
     ours = SERVER not in os.environ and not postgres.RECORD.exists()
     server = os.environ.get(SERVER) or postgres.start()

@@ -21,11 +21,18 @@ from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.lab.company import LabSpec, build_company
 from huntonce.models.state.store import Store, open_store
+from tests.support.kits import library
 from tests.support.serving import READY, Served, ask, free_port, wait_for
 from tests.support.stores import postgresql_database
 
 SILENT = 10
 """Seconds after which a worker that says nothing counts as gone."""
+
+
+def queueable() -> tuple[str, ...]:
+    """Techniques for which a Windows hunt is written, in order."""
+    found = {t for hunt in library().hunts if hunt.scope == "windows" for t in hunt.techniques}
+    return tuple(sorted(found))
 
 
 @dataclass
@@ -67,15 +74,22 @@ class Cluster:
         return len(carried)
 
     def queue(self, count: int) -> None:
-        """Store hypotheses that are due; plan-hunts asks for their hunts."""
+        """Store hypotheses that are due, each of a technique; plan-hunts asks for their hunts.
+
+        Raises:
+            ValueError: More than there are techniques with a hunt (``queueable``).
+        """
+        techniques = queueable()
+        if count > len(techniques):
+            raise ValueError(f"hunts are written for {len(techniques)} techniques only")
         with self.store.unit() as unit:
-            for number in range(count):
+            for technique in techniques[:count]:
                 unit.hypotheses.add(
                     Hypothesis(
-                        technique_id="T1053.005",
-                        technique_name="Scheduled Task",
-                        scope=f"windows, site {number}",
-                        statement=f"Somebody registered a scheduled task at site {number}.",
+                        technique_id=technique,
+                        technique_name=technique,
+                        scope="windows",
+                        statement=f"Somebody does {technique} here.",
                         state=HypothesisState.READY,
                         priority=0.5,
                     ),
