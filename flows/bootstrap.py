@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from huntonce.connectors.intel.selection import Selection
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
+    from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
     from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.intake import IntelSource
     from huntonce.models.ports import Clock, DetectionStore, RuleBook, RuleRunner, Siem
@@ -60,6 +61,18 @@ def _try_out(bodies: Sequence[str]) -> "Siem":
     from huntonce.connectors.siem.memory import MemorySiem
 
     return MemorySiem((orjson.loads(body) for body in bodies), name="memory")
+
+
+def _author_ruled_out(intel: "RuledOutIntel", mask: "Mask") -> tuple[str, ...]:
+    from huntonce.connectors.intel.author_words import author_ruled_out
+
+    return author_ruled_out(intel, mask=mask)
+
+
+def _author_opinion(intel: "OpinionIntel", mask: "Mask") -> tuple[str, ...]:
+    from huntonce.connectors.intel.author_words import author_opinion
+
+    return author_opinion(intel, mask=mask)
 
 
 def _engine() -> str:
@@ -220,9 +233,6 @@ class Home:
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
-        from huntonce.connectors.intel.author import author_case
-        from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
-        from huntonce.connectors.sigma.rules import validate_rule
         from huntonce.flows.desks import case_desk, ticket_desk
         from huntonce.models.stages.kit import Kit
 
@@ -237,10 +247,10 @@ class Home:
             tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
             cases=case_desk(self.settings, self.path, self.store, self.clock),
             rules=self._everywhere(self.rules()),
-            check_rule=lambda rule: validate_rule(rule, self.catalogue),
-            author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),
-            author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
-            author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
+            check_rule=self._check_rule,
+            author_case=self._author_case,
+            author_ruled_out=_author_ruled_out,
+            author_opinion=_author_opinion,
             own_identity=stix_id("identity", self.profile.name),
             mask_key=self.mask_key,
             rulebook=self._rulebook(siem),
@@ -249,6 +259,16 @@ class Home:
             runner=self._runner(siem),
             engine=_engine(),
         )
+
+    def _check_rule(self, rule: str) -> tuple[str, ...]:
+        from huntonce.connectors.sigma.rules import validate_rule
+
+        return validate_rule(rule, self.catalogue)
+
+    def _author_case(self, intel: "CaseIntel", mask: "Mask") -> tuple[str, ...]:
+        from huntonce.connectors.intel.author import author_case
+
+        return author_case(intel, mask=mask, lists=self.warninglists)
 
     def rules(self) -> "DetectionStore":
         """Where promoted detections are kept: a folder, or a folder in a Git repository."""

@@ -34,8 +34,8 @@ from typing_extensions import override
 from huntonce.flows.desksettings import DeskChoice, DeskSettings, check_choice
 from huntonce.models.approval import CHANGES, Approver, Rule
 from huntonce.models.errors import ConfigError, DomainError
+from huntonce.models.policy import Policy
 from huntonce.models.profile import Asset, ChangeWindow, Profile
-from huntonce.models.stages.kit import Policy
 from huntonce.models.tlp import Tlp
 from huntonce.models.windows import utc
 

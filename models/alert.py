@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from huntonce.models.case import Case, CaseState, Determination
 from huntonce.models.entity import Kind
 from huntonce.models.ids import digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_UIDS = 500
 """Events of one day that are kept by name; the count goes on."""
@@ -66,7 +68,7 @@ class Alert:
         return digest("alert", self.rule_id, self.siem, self.day.isoformat())[:32]
 
 
-def alerts_of(rule_id: str, siem: str, hits: pa.Table) -> tuple[Alert, ...]:
+def alerts_of(rule_id: str, siem: str, hits: "pa.Table") -> tuple[Alert, ...]:
     """Hits as alerts, one a day."""
     days: dict[date, list[Mapping[str, object]]] = {}
     for row in hits.select(["uid", "time", "host"]).to_pylist():

@@ -71,7 +71,7 @@ class Arrivals:
     kept: Mapping[str, datetime] = field(default_factory=dict)
     newest: datetime | None = None
 
-    @property
+    @cached_property
     def end_hour(self) -> int:
         """Number of the last hour of the window that any telemetry reaches."""
         newest = self.window.end if self.newest is None else min(self.newest, self.window.end)

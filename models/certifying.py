@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from huntonce.models.detecting import canonical_sha256, poisson_interval
 from huntonce.models.detection import Certificate, Detection, DetectionState, Fixture
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.ids import digest
 from huntonce.models.windows import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MIN_RECALL = 0.8
 MOST_FIXTURES = 20
@@ -50,7 +52,7 @@ class Replay:
 
     siem: str
     window: Window
-    hits: pa.Table
+    hits: "pa.Table"
     branches: Mapping[str, int]
     faults: tuple[str, ...]
 
@@ -100,7 +102,7 @@ def identity(ref: EventRef) -> str:
     return f"{ref.host.upper()}|{ref.channel.lower()}|{ref.event_id}|{ref.record_id}"
 
 
-def identities(hits: pa.Table) -> frozenset[str]:
+def identities(hits: "pa.Table") -> frozenset[str]:
     """The same for the rows of a search."""
     names = ("uid", "host", "channel", "event_id", "record_id")
     columns = [hits.column(name).to_pylist() for name in names]

@@ -6,8 +6,8 @@ Everything here is computed from what is stored; nobody writes it down by hand.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import yaml
 
 from huntonce.models.alert import Alert, verdicts
@@ -17,6 +17,9 @@ from huntonce.models.detection import ON_DUTY, TRANSITIONS, Detection, Detection
 from huntonce.models.errors import DomainError
 from huntonce.models.ids import stable_uuid
 from huntonce.models.windows import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class RuleRun:
         scanned: Events that were looked at; those seen before are not. None: it does not count.
     """
 
-    hits: Mapping[str, pa.Table]
+    hits: Mapping[str, "pa.Table"]
     faults: Mapping[str, str] = field(default_factory=dict)
     scanned: int | None = None
 

@@ -6,9 +6,7 @@ Every connector implements one of these; every connector of a kind passes one co
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, TypeVar, runtime_checkable
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
@@ -28,18 +26,20 @@ from huntonce.models.intake import (
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
-from huntonce.models.query import (
-    LAG_SCHEMA,
-    FieldWant,
-    Revision,
-    SearchResult,
-    SiemCapabilities,
-    SigmaSearch,
-    count_by_hour,
-)
 from huntonce.models.rules import RuleLook
 from huntonce.models.transition import Transition
 from huntonce.models.windows import Window
+
+if TYPE_CHECKING:  # Arrow is slow to import, and what only reads the state does without
+    import pyarrow as pa
+
+    from huntonce.models.query import (
+        FieldWant,
+        Revision,
+        SearchResult,
+        SiemCapabilities,
+        SigmaSearch,
+    )
 
 Clock = Callable[[], datetime]
 
@@ -86,7 +86,7 @@ class Siem(Protocol):
     @property
     def name(self) -> str: ...
 
-    def capabilities(self) -> SiemCapabilities: ...
+    def capabilities(self) -> "SiemCapabilities": ...
 
     def extent(self) -> Window | None:
         """First to just after the last event held; None where it holds nothing."""
@@ -96,15 +96,15 @@ class Siem(Protocol):
         """Every host that ever sent anything (short names, upper case)."""
         ...
 
-    def inventory(self, window: Window) -> pa.Table:
+    def inventory(self, window: Window) -> "pa.Table":
         """What arrived: ``INVENTORY_SCHEMA``."""
         ...
 
-    def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
+    def field_fill(self, window: Window, wants: "Sequence[FieldWant]") -> "pa.Table":
         """How well fields are filled: ``FILL_SCHEMA``."""
         ...
 
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
+    def search(self, query: "SigmaSearch", window: Window) -> "SearchResult":
         """Events that a Sigma detection matches.
 
         Raises:
@@ -113,7 +113,7 @@ class Siem(Protocol):
         """
         ...
 
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
+    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> "SearchResult":
         """Events that a Sigma rule (YAML) matches; errors as for ``search``."""
         ...
 
@@ -123,18 +123,22 @@ class Siem(Protocol):
 
     # What follows a connector may do better; whoever inherits from this class need not.
 
-    def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
+    def counts(self, query: "SigmaSearch", window: Window) -> "pa.Table":
         """Events that a Sigma detection matches, counted: ``COUNT_SCHEMA``. Errors as ``search``.
 
         This way fetches the events; a connector that can count does it there.
         """
+        from huntonce.models.query import count_by_hour  # noqa: PLC0415 - as above
+
         return count_by_hour(self.search(query, window))
 
-    def lags(self, window: Window) -> pa.Table:  # noqa: ARG002 - for those that know
+    def lags(self, window: Window) -> "pa.Table":  # noqa: ARG002 - for those that know
         """How late events were taken in: ``LAG_SCHEMA``; empty where nothing says so."""
+        from huntonce.models.query import LAG_SCHEMA  # noqa: PLC0415 - as above
+
         return LAG_SCHEMA.empty_table()
 
-    def revisions(self, window: Window) -> Sequence[Revision]:  # noqa: ARG002 - as above
+    def revisions(self, window: Window) -> "Sequence[Revision]":  # noqa: ARG002 - as above
         """Spans that cover all that is held in a window, each named by its content.
 
         What a mark stands for never changes, so answers may be kept by it. Empty: content has no

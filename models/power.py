@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from huntonce.models.arrivals import union
 from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel
 from huntonce.models.visibility import FieldShare, GroupPower, HostProbe, Power, Trace
 from huntonce.models.windows import HOUR, Window, floor_hour
@@ -32,7 +31,10 @@ def power(
     been of no use); hosts outside the population are not counted at all. ``scope`` has the hours
     (bits) of hosts that are in scope for a part of the window only.
     """
-    bits = {(p.host, p.atom_id): p.hours if p.live else 0 for p in probes}
+    live: dict[str, dict[str, int]] = {atom.id: {} for atom in model.atoms}
+    for answer in probes:
+        if answer.live and answer.hours and answer.atom_id in live:
+            live[answer.atom_id][answer.host] = answer.hours
     hours = window.hours
     inside = dict.fromkeys(population, (1 << hours) - 1)
     inside |= {
@@ -43,22 +45,21 @@ def power(
     groups: list[GroupPower] = []
     together = {host: inside[host] for host in hosts}
     for group in model.groups:
-        seen = {
-            host: inside[host] & union(bits.get((host, atom.id), 0) for atom in group.atoms)
-            for host in hosts
-        }
+        seen = dict.fromkeys(hosts, 0)
+        counted = {}
+        for atom in group.atoms:
+            here = [(host, mask) for host, mask in live[atom.id].items() if host in seen]
+            counted[atom.id] = len(here)
+            for host, mask in here:
+                seen[host] |= mask & inside[host]
         groups.append(
             GroupPower(
                 name=group.name,
                 required=group.required,
                 value=sum(mask.bit_count() for mask in seen.values()) / cells,
                 hosts=sum(1 for mask in seen.values() if mask),
-                atoms=tuple(
-                    atom.id for atom in group.atoms if any(bits.get((h, atom.id)) for h in hosts)
-                ),
-                traces=_traces(
-                    group, {a.id: [bits.get((h, a.id), 0) for h in hosts] for a in group.atoms}
-                ),
+                atoms=tuple(atom.id for atom in group.atoms if counted[atom.id]),
+                traces=_traces(group, counted),
             )
         )
         if group.required:
@@ -130,10 +131,11 @@ def short(atom: Atom) -> str:
     return f"{channel} {'/'.join(str(event_id) for event_id in atom.event_ids)}"
 
 
-def _traces(group: EvidenceGroup, bits: Mapping[str, Sequence[int]]) -> tuple[Trace, ...]:
-    counted = [(atom, sum(1 for mask in bits[atom.id] if mask)) for atom in group.atoms]
+def _traces(group: EvidenceGroup, live_on: Mapping[str, int]) -> tuple[Trace, ...]:
+    """``live_on`` has the number of hosts on which each atom is live."""
     named: dict[str, int] = {}
-    for atom, hosts in counted:
+    for atom in group.atoms:
+        hosts = live_on[atom.id]
         if atom.primary or hosts:
             named[atom.label] = max(hosts, named.get(atom.label, 0))
     return tuple(Trace(label=label, hosts=hosts) for label, hosts in named.items())
@@ -141,15 +143,15 @@ def _traces(group: EvidenceGroup, bits: Mapping[str, Sequence[int]]) -> tuple[Tr
 
 def _fields(model: EvidenceModel, probes: Sequence[HostProbe]) -> tuple[FieldShare, ...]:
     """Every needed field of what arrived, the worst filled first."""
-    atoms = {atom.id: atom for atom in model.atoms}
+    labels = {atom.id: short(atom) for atom in model.atoms if not atom.where}
     counts: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
     for answer in probes:
-        atom = atoms.get(answer.atom_id)
-        if atom is None or atom.where or not answer.events:
+        if not answer.events or answer.atom_id not in labels:
             continue
         for name, share in answer.fill.items():
             # Two atoms of the same events are counted once.
-            counts[short(atom), name][answer.host] = (round(share * answer.events), answer.events)
+            label = labels[answer.atom_id]
+            counts[label, name][answer.host] = (round(share * answer.events), answer.events)
     found = [
         FieldShare(
             label=label,

@@ -1,8 +1,11 @@
 """Rules of a rule pack, as far as a hunt needs to know them: their tags, and what they hit."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 RULE_FIELDS = (
     "Image", "CommandLine", "ParentImage", "ParentCommandLine", "OriginalFileName", "User",
@@ -31,7 +34,7 @@ class RuleMatches:
     level: str
     author: str
     falsepositives: tuple[str, ...]
-    table: pa.Table
+    table: "pa.Table"
     query: str
     truncated: bool = False
 

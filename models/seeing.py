@@ -59,77 +59,155 @@ def probe(
     max_lag: timedelta = MAX_LAG,
 ) -> tuple[HostProbe, ...]:
     """One answer for every atom of the model and every host of the population."""
-    delivered = arrivals.delivered
-    return tuple(
-        _probe_one(atom, host, arrivals, delivered.get((host, atom.channel)), max_lag)
-        for atom in model.atoms
-        for host in population
-    )
+    return Prober(population, arrivals, max_lag).probe(model)
 
 
-def _probe_one(
-    atom: Atom, host: str, arrivals: Arrivals, seen: Delivered | None, max_lag: timedelta
-) -> HostProbe:
-    if atom.id in arrivals.unsupported:
-        return _answer(atom, host, ProbeResult.UNSUPPORTED)
-    if atom.id in arrivals.refused:
-        return _answer(atom, host, ProbeResult.UNAVAILABLE)
-    if seen is None:
-        return _answer(atom, host, ProbeResult.MISSING)
-    matched = arrivals.matched.get(atom.id, {}).get(host, (0, 0)) if needs_match(atom) else None
-    events = (
-        sum(seen.events.get(event_id, 0) for event_id in atom.event_ids)
-        if matched is None
-        else matched[0]
-    )
-    shares = _fill_shares(atom, host, arrivals.filled)
-    proofs = _proofs(atom, seen, 0 if matched is None else matched[1])
-    lag = arrivals.late.get((host, atom.channel))
-    hours, quiet_since, depth = 0, None, 0
-    result = ProbeResult.PRESENT if events else ProbeResult.EMPTY
-    unreadable = _unreadable(atom, host, arrivals, shares) if events else None
-    if not events and not proofs and atom.channel == "Security":
-        # Of the Security channel, only the same audit subcategory says that the trace could come.
-        result = ProbeResult.MISSING
-    if unreadable is not None:
-        result = unreadable
-    elif proofs:
-        reach = int(PROOF_REACH / HOUR)
-        hours = seen.delivering & bridge(proofs, arrivals.window.hours, reach)
-        quiet_since = _quiet_since(host, seen, proofs, arrivals)
-        late = _late_hours(lag, arrivals) if lag is not None and lag > max_lag / _SECOND else 0
-        depth = arrivals.unkept(atom.channel)
-        depth = depth if depth > _RETENTION_SLACK else 0
-        hours &= ~late & -1 << depth
-        if quiet_since is not None:
-            result = ProbeResult.STALE
-        elif late:
-            result = ProbeResult.LAGGING
-        elif depth:
-            result = ProbeResult.RETENTION_SHORT
+class Prober:
+    """Probes many models over the same arrivals and hosts.
+
+    Models ask for the same traces again and again: what two atoms have in common is worked out
+    once a host.
+    """
+
+    def __init__(
+        self, population: Sequence[str], arrivals: Arrivals, max_lag: timedelta = MAX_LAG
+    ) -> None:
+        self._population = population
+        self._arrivals = arrivals
+        self._max_lag = max_lag / _SECOND
+        self._hours = arrivals.window.hours
+        self._known: dict[tuple[object, ...], list[HostProbe]] = {}
+        self._on: dict[tuple[str, str, int], tuple[int, datetime | None]] = {}
+
+    def probe(self, model: EvidenceModel) -> tuple[HostProbe, ...]:
+        """One answer for every atom of the model and every host of the population."""
+        return tuple(answer for atom in model.atoms for answer in self._atom(atom))
+
+    def _atom(self, atom: Atom) -> list[HostProbe]:
+        if atom.id in self._arrivals.unsupported:
+            return [_nothing(atom, host, ProbeResult.UNSUPPORTED) for host in self._population]
+        if atom.id in self._arrivals.refused:
+            return [_nothing(atom, host, ProbeResult.UNAVAILABLE) for host in self._population]
+        # All that an answer depends on, but the host.
+        where = atom.id if needs_match(atom) else ""
+        key = (atom.channel, atom.event_ids, atom.fields, atom.siblings, where)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._ask(atom)
+        return [_of(atom.id, answer) for answer in known]
+
+    def _ask(self, atom: Atom) -> list[HostProbe]:
+        delivered = self._arrivals.delivered
+        matches = self._arrivals.matched.get(atom.id, {}) if needs_match(atom) else None
+        proving = frozenset(atom.siblings)
+        if matches is None:
+            proving |= frozenset(atom.event_ids)
+        depth = self._arrivals.unkept(atom.channel)
+        unkept = depth if depth > _RETENTION_SLACK else 0
+        answers = []
+        for host in self._population:
+            seen = delivered.get((host, atom.channel))
+            if seen is None:
+                answers.append(_nothing(atom, host, ProbeResult.MISSING))
+                continue
+            matched = None if matches is None else matches.get(host, (0, 0))
+            answers.append(self._one(atom, host, seen, proving, matched, unkept))
+        return answers
+
+    def _one(
+        self,
+        atom: Atom,
+        host: str,
+        seen: Delivered,
+        proving: frozenset[int],
+        matched: tuple[int, int] | None,
+        unkept: int,
+    ) -> HostProbe:
+        arrivals = self._arrivals
+        events = (
+            sum(seen.events.get(event_id, 0) for event_id in atom.event_ids)
+            if matched is None
+            else matched[0]
+        )
+        shares = _fill_shares(atom, host, arrivals.filled)
+        # Hours in which the trace itself or a sibling arrived.
+        proofs = (matched[1] if matched is not None else 0) | union(
+            mask for event_id, mask in seen.hours.items() if event_id in proving
+        )
+        lag = arrivals.late.get((host, atom.channel))
+        hours, quiet_since, depth = 0, None, 0
+        result = ProbeResult.PRESENT if events else ProbeResult.EMPTY
+        unreadable = _unreadable(atom, host, arrivals, shares) if events else None
+        if not events and not proofs and atom.channel == "Security":
+            # Of the Security channel, only the same audit subcategory says that the trace could
+            # come.
+            result = ProbeResult.MISSING
+        if unreadable is not None:
+            result = unreadable
+        elif proofs:
+            hours, quiet_since = self._proven(host, atom.channel, seen, proofs)
+            late = _late_hours(lag, arrivals) if lag is not None and lag > self._max_lag else 0
+            depth = unkept
+            hours &= ~late & -1 << depth
+            if quiet_since is not None:
+                result = ProbeResult.STALE
+            elif late:
+                result = ProbeResult.LAGGING
+            elif depth:
+                result = ProbeResult.RETENTION_SHORT
+        return HostProbe(
+            host=host,
+            atom_id=atom.id,
+            result=result,
+            live=bool(hours),
+            events=events,
+            hours=hours,
+            fill=shares,
+            first=seen.first if events else None,
+            last=seen.last if events else None,
+            lag=lag,
+            quiet_since=quiet_since,
+            depth=depth,
+        )
+
+    def _proven(
+        self, host: str, channel: str, seen: Delivered, proofs: int
+    ) -> tuple[int, datetime | None]:
+        """Hours in which a source with such proofs was on, and since when it is silent."""
+        key = (host, channel, proofs)
+        known = self._on.get(key)
+        if known is None:
+            reach = int(PROOF_REACH / HOUR)
+            on = seen.delivering & bridge(proofs, self._hours, reach)
+            known = self._on[key] = (on, _quiet_since(host, seen, proofs, self._arrivals))
+        return known
+
+
+def _of(atom_id: str, answer: HostProbe) -> HostProbe:
+    """The same answer for another atom; quicker than ``replace``, and there are many."""
+    if answer.atom_id == atom_id:
+        return answer
     return HostProbe(
-        host=host,
-        atom_id=atom.id,
-        result=result,
-        live=bool(hours),
-        events=events,
-        hours=hours,
-        fill=shares,
-        first=seen.first if events else None,
-        last=seen.last if events else None,
-        lag=lag,
-        quiet_since=quiet_since,
-        depth=depth,
+        host=answer.host,
+        atom_id=atom_id,
+        result=answer.result,
+        live=answer.live,
+        events=answer.events,
+        hours=answer.hours,
+        fill=answer.fill,
+        first=answer.first,
+        last=answer.last,
+        lag=answer.lag,
+        quiet_since=answer.quiet_since,
+        depth=answer.depth,
     )
+
+
+def _nothing(atom: Atom, host: str, result: ProbeResult) -> HostProbe:
+    return HostProbe(host=host, atom_id=atom.id, result=result, live=False, events=0)
 
 
 _SECOND = timedelta(seconds=1)
-
-
-def _proofs(atom: Atom, seen: Delivered, matched: int) -> int:
-    """Hours in which the trace itself or a sibling arrived."""
-    ids = set(atom.siblings) | (set() if needs_match(atom) else set(atom.event_ids))
-    return matched | union(mask for event_id, mask in seen.hours.items() if event_id in ids)
 
 
 def _quiet_since(host: str, seen: Delivered, proofs: int, arrivals: Arrivals) -> datetime | None:
@@ -188,7 +266,3 @@ def _unreadable(
     if stored_only:  # the SIEM has them and cannot search them
         return ProbeResult.UNSUPPORTED
     return ProbeResult.FIELD_MISSING if any(s < FILL_FLOOR for s in shares.values()) else None
-
-
-def _answer(atom: Atom, host: str, result: ProbeResult) -> HostProbe:
-    return HostProbe(host=host, atom_id=atom.id, result=result, live=False, events=0)

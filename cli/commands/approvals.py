@@ -11,8 +11,8 @@ from huntonce.cli.output import cell, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, session
 
 if TYPE_CHECKING:
+    from huntonce.models.policy import Policy
     from huntonce.models.proposal import Proposal
-    from huntonce.models.stages.kit import Policy
 
 TOKEN = "HUNTONCE_APPROVER_TOKEN"  # noqa: S105 - the name of a variable
 

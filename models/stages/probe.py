@@ -12,7 +12,7 @@ from huntonce.models.ports import Siem
 from huntonce.models.power import hours_between, power
 from huntonce.models.profile import Asset, Profile
 from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, LAG_SCHEMA, SigmaSearch
-from huntonce.models.seeing import needs_match, probe, wants
+from huntonce.models.seeing import Prober, needs_match, wants
 from huntonce.models.visibility import MAX_LAG, HostProbe, Power
 from huntonce.models.windows import Window
 
@@ -107,19 +107,24 @@ def look_for_all(
     }
     asked = [(batch, _ask(siem, batch, window, now)) for batch in _batches(models)]
     sights: dict[str, Sight] = {}
-    for model, arrivals in ((model, arrivals) for batch, arrivals in asked for model in batch):
-        estate = estates[model.hosts]
+    for batch, arrivals in asked:
         refused = {**arrivals.refused, **arrivals.unsupported}
-        probes = probe(model, estate.hosts, arrivals, max_lag=max_lag)
-        sights[model.technique_id] = Sight(
-            model=model,
-            window=window,
-            population=estate.hosts,
-            probes=probes,
-            power=power(model, estate.hosts, window, probes, estate.scope),
-            estate=estate,
-            refused={a.id: refused[a.id] for a in model.atoms if a.id in refused},
-        )
+        probers = {
+            hosts: Prober(estates[hosts].hosts, arrivals, max_lag)
+            for hosts in {model.hosts for model in batch}
+        }
+        for model in batch:
+            estate = estates[model.hosts]
+            probes = probers[model.hosts].probe(model)
+            sights[model.technique_id] = Sight(
+                model=model,
+                window=window,
+                population=estate.hosts,
+                probes=probes,
+                power=power(model, estate.hosts, window, probes, estate.scope),
+                estate=estate,
+                refused={a.id: refused[a.id] for a in model.atoms if a.id in refused},
+            )
     return tuple(sights[model.technique_id] for model in models)
 
 

@@ -3,14 +3,17 @@
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 from huntonce.models.errors import ConfigError, StateError
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 WAIT_SECONDS = 60
 """How long a writer waits for the one before it."""
@@ -101,7 +104,11 @@ def begin_write(connection: Connection) -> None:
 
 def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT of the connection's dialect, which knows ON CONFLICT."""
-    return sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
+    if is_sqlite(connection):
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - slow, for those who use it
+
+    return postgresql.insert(table)
 
 
 def insert_once(connection: Connection, table: Table, **values: object) -> bool:

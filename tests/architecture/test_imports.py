@@ -132,6 +132,37 @@ def test_importing_it_starts_no_prefect(name: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+SLOW = ("duckdb", "numpy", "prefect", "pyarrow", "sigma", "stix2")
+"""What makes a command that only reads the state slow to start."""
+
+
+@pytest.mark.parametrize("command", ["cases", "desks", "gaps", "metrics"])
+def test_a_command_that_only_reads_the_state_imports_nothing_slow(
+    command: str, tmp_path: Path
+) -> None:
+    command_line = ["huntonce", command, "--home", str(tmp_path)]
+    program = f"""
+import sys
+from huntonce.cli.main import run
+sys.argv = {command_line!r}
+try:
+    run()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [name for name in SLOW if name in done.stderr.split()] == []
+
+
 # ---------------------------------------------------------------- names
 
 

@@ -19,9 +19,10 @@ from huntonce.models.approval import Rule
 from huntonce.models.attack import Catalogue, load_catalogue
 from huntonce.models.content import Library, load_library
 from huntonce.models.ids import digest, stix_id
+from huntonce.models.policy import Policy
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.profile import Asset, Profile
-from huntonce.models.stages.kit import Kit, Policy
+from huntonce.models.stages.kit import Kit
 from huntonce.models.state.store import Store, open_store, sqlite_url
 from tests.support.builders import SCHEDULER, SECURITY, T0
 

@@ -15,6 +15,7 @@ from huntonce.connectors.siem.lake.layout import (
     day_window,
     days_touched,
     events_folder,
+    file_names,
     files,
     partitions,
 )
@@ -63,7 +64,7 @@ class Lake(DuckDBSiem):
         for partition in partitions(self._root):
             if first <= partition.day <= last:
                 held = days.setdefault(partition.day, [])
-                held += [f"{partition.channel}/{p.name}" for p in files(self._root, partition)]
+                held += [f"{partition.channel}/{n}" for n in file_names(self._root, partition)]
         return tuple(
             Revision(span=day_window(day), mark=digest(*sorted(held)))
             for day, held in sorted(days.items())

@@ -63,9 +63,11 @@ class Partition:
 
     def folder(self, root: Path) -> Path:
         """Where its files are."""
-        return events_folder(root) / f"channel={self.channel}" / f"day={self.day.isoformat()}"
+        # One join: a year of many channels is thousands of partitions, listed at each question.
+        return events_folder(root).joinpath(f"channel={self.channel}", f"day={self.day}")
 
 
+@lru_cache(maxsize=64)
 def events_folder(root: Path) -> Path:
     """The folder of all partitions."""
     return root / "events" / _VERSION
@@ -140,6 +142,15 @@ def files(root: Path, partition: Partition) -> list[Path]:
     """
     folder = partition.folder(root)
     return [folder / name for name in counted(folder)]
+
+
+def file_names(root: Path, partition: Partition) -> list[str]:
+    """The names of ``files``: in a partition they tell its content.
+
+    Raises:
+        TransientError: As ``files``.
+    """
+    return counted(partition.folder(root))
 
 
 def _folders(parent: Path, prefix: str) -> Iterator[Path]:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntonce.models.arrivals import Arrivals, bridge
-from huntonce.models.evidence import EvidenceModel
+from huntonce.models.evidence import Atom, EvidenceModel
 from huntonce.models.power import hours_between, power, statement
-from huntonce.models.seeing import needs_match, probe, wants
+from huntonce.models.seeing import Prober, needs_match, probe, wants
 from huntonce.models.visibility import HostProbe, ProbeResult
 from huntonce.models.windows import Window
 from tests.support.builders import (
@@ -176,6 +176,64 @@ def test_a_trace_that_only_a_search_can_tell_is_judged_by_the_search() -> None:
     assert of("sysmon/11", probes).result is ProbeResult.EMPTY
     assert of("sysmon/11", probes, "PC2").result is ProbeResult.PRESENT
     assert of("sysmon/11", probes, "PC2").live
+
+
+WHERE = {"selection": {"TargetImage|endswith": "lsass.exe"}, "condition": "selection"}
+ALIKE = (
+    atom("security/4698"),
+    atom("security/4698-other", event_ids=(4698,), siblings=(4698,)),
+    atom("security/4698-ids", event_ids=(4698, 4702), siblings=(4698,)),
+    atom("security/4698-siblings", event_ids=(4698,), siblings=(4698, 4702)),
+    atom("security/4698-field", event_ids=(4698,), siblings=(4698,), fields=("TaskName",)),
+    atom("security/4698-alone", event_ids=(4698,), siblings=()),
+    atom("security/4698-where", event_ids=(4698,), siblings=(), where=WHERE),
+    atom("security/4698-where-2", event_ids=(4698,), siblings=(), where=WHERE),
+    atom("security/4698-refused", event_ids=(4698,), siblings=(4698,)),
+    atom("security/4698-unsupported", event_ids=(4698,), siblings=(4698,)),
+    atom("sysmon/4698", siblings=(4698,)),
+)
+"""Atoms of which no two mean the same, but the first two."""
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["PC1", "PC2", "PC3"]),
+            st.sampled_from([SECURITY, SYSMON]),
+            st.sampled_from([4698, 4702, 4624]),
+            st.integers(0, HOURS - 1),
+            st.integers(1, 3),
+        ),
+        max_size=12,
+    ),
+    st.permutations(ALIKE),
+    st.dictionaries(st.sampled_from(["PC1", "PC2"]), st.integers(1, 2)),
+    st.integers(0, 10),
+)
+def test_what_models_have_in_common_is_answered_as_if_each_asked_alone(
+    rows: list[Arrived], atoms: list[Atom], matching: dict[str, int], filled: int
+) -> None:
+    def arrived() -> Arrivals:
+        return arrivals(
+            rows,
+            hours=HOURS,
+            fill=[("PC1", SECURITY, 4698, "TaskName", filled, 10)],
+            matches={"security/4698-where": matching, "security/4698-where-2": {"PC1": 1}},
+            refused={"security/4698-refused": "no right"},
+            unsupported={"security/4698-unsupported": "no way"},
+            lags=[("PC1", SECURITY, 9, 7_200.0)],
+            kept={SECURITY: T0 + timedelta(hours=30)},
+        )
+
+    hosts = ("PC1", "PC2", "PC3")
+    together = Prober(hosts, arrived(), timedelta(hours=1))
+
+    for one in [*atoms, *atoms]:
+        wanted = model(group("it", one))
+        alone = probe(wanted, hosts, arrived(), max_lag=timedelta(hours=1))
+        assert together.probe(wanted) == alone
+        assert {answer.atom_id for answer in alone} == {one.id}
 
 
 def test_fields_are_asked_for_by_channel_and_id_once() -> None:

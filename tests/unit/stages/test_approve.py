@@ -11,12 +11,12 @@ from huntonce.connectors.detections.folder import RuleFolder
 from huntonce.models.approval import Approver, Rule, code_for
 from huntonce.models.errors import DomainError
 from huntonce.models.guarding import write_filter
+from huntonce.models.policy import Policy
 from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.certify import adopt, deploy, find, retune
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.guard import drift
-from huntonce.models.stages.kit import Policy
 from huntonce.models.stages.operate import carry_out, find_target
 from huntonce.models.windows import Window
 from tests.support.builders import T0, after
