@@ -173,6 +173,18 @@ def test_ordinary_machines_stay_silent(look: Look, name: str) -> None:
     assert result.verdict in {Verdict.INCONCLUSIVE, Verdict.BLOCKED, Verdict.RULED_OUT}
 
 
+@pytest.mark.parametrize("recording", ["otrf-schtask_create", "ATexec_remote"])
+def test_a_registration_over_the_network_is_told_by_the_actors_logon(
+    look: Look, recording: str
+) -> None:
+    result = look("scheduled-task-persistence", recording)
+
+    (found,) = result.looked.findings
+    assert {"remote", "remote_session", "network_session"} & set(found.analytics)
+    assert found.details["session_type"] == "3"
+    assert "logon" in {event.role for event in found.events}
+
+
 def test_every_hunt_that_a_label_can_test_has_a_case() -> None:
     techniques = {t for entry in labelled() if entry["role"] != "baseline" for t in
                   entry["techniques"]}  # fmt: skip
