@@ -32,6 +32,8 @@ LIMIT = 200
 """Most processes asked about, each by its id."""
 NEAR = timedelta(days=2)
 """A process id is taken to be the same process so long at most."""
+SAME_SECOND = timedelta(seconds=1)
+"""A logon is written with what it began; the order of two logs within a second means nothing."""
 AFTER = timedelta(minutes=30)
 """What a process did counts as its context so long after the record, and a minute before."""
 MAX_REFS = 20
@@ -266,12 +268,19 @@ def logon_search(records: Iterable[Record], limit: int = 500) -> SigmaSearch | N
 
 
 def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[str, str]) -> None:
-    """Add the network logon that a record's session began with, and where it came from."""
-    logons: dict[tuple[str, str], Row] = {}
+    """Add the network logon that a record's session began with, and where it came from.
+
+    Ids of sessions are given anew after each start of a host: the latest logon before counts. A
+    logon that came from the host itself has no address.
+    """
+    logons: dict[tuple[str, str], list[Row]] = {}
     for row in rows(table):
-        logons[host_of(row), text_of(row, "TargetLogonId").casefold()] = row
+        key = host_of(row), text_of(row, "TargetLogonId").casefold()
+        logons.setdefault(key, []).append(row)
     for record in records:
-        found = logons.get((record.host, record.fact("logon_id")))
+        begun = logons.get((record.host, record.fact("logon_id")), ())
+        before = [row for row in begun if time_of(row) <= record.time + SAME_SECOND]
+        found = max(before, key=time_of, default=None)
         if found is None:
             continue
         kind = text_of(found, "LogonType")
@@ -281,9 +290,11 @@ def join_logons(records: Iterable[Record], table: pa.Table, host_of_ip: Mapping[
         _refer(record, found, "logon")
         address = text_of(found, "IpAddress")
         if forms.host(address):
-            record.facts["remote_address"] = address
             named = forms.host(text_of(found, "WorkstationName"))
-            _came_from(record, host_of_ip.get(address) or named)
+            origin = host_of_ip.get(address) or named
+            if origin != record.host:
+                record.facts["remote_address"] = address
+            _came_from(record, origin)
 
 
 def join_addresses(records: Iterable[Record], host_of_ip: Mapping[str, str]) -> None:

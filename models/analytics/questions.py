@@ -105,8 +105,10 @@ def system_by_user(records: Sequence[Record], spec: AnalyticSpec, setting: Setti
     """Runs as LocalSystem, registered by a person; ``privileged`` says which persons are meant.
 
     ``unprivileged``: not one of the profile's privileged or task-authoring accounts (needs them
-    to be declared). ``unknown``: nobody declared who is privileged.
+    to be declared). ``unknown``: nobody declared who is privileged. ``fact``: which account runs
+    it, ``run_as`` (what the definition says) unless told.
     """
+    runs_as = fact_name(spec, "fact") if "fact" in spec.options else "run_as"
     known = setting.profile.privileged_accounts + setting.profile.task_authors
     want_unknown = spec.options.get("privileged") == "unknown"
     if want_unknown == bool(setting.profile.privileged_accounts):
@@ -114,7 +116,7 @@ def system_by_user(records: Sequence[Record], spec: AnalyticSpec, setting: Setti
     return {
         index: {}
         for index, record in enumerate(records)
-        if is_local_system(record.fact("run_as"))
+        if is_local_system(record.fact(runs_as))
         and is_person(record.actor, record.actor_sid)
         and not matches_account(record.actor, known)
     }

@@ -5,7 +5,7 @@ Sysmon 11 and 12/13, and the command line of the tool). They are joined on host,
 time, so that a person judges one task and sees all of its evidence.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -14,13 +14,13 @@ from huntonce.models.analytics.accounts import joined
 from huntonce.models.analytics.commandline import redacted, registered_task, split_action
 from huntonce.models.analytics.records import Record, Row, host_of, ref_of, rows, text_of, time_of
 from huntonce.models.analytics.tasktraces import concealing, task_of_trace
-from huntonce.models.query import SigmaSearch
 
 FACTS = frozenset(
     {
         "task", "event", "command", "arguments", "action", "author", "run_as", "run_level",
         "hidden", "triggers", "registered_by", "registrar_sid", "logon_id", "locality",
-        "definition", "shown_by", "tool", "runs", "lived", "concealed", "logon_kind", "ran_as",
+        "definition", "shown_by", "tool", "runs", "ran_after", "ran_at_once", "ran_as", "lived",
+        "concealed", "logon_kind",
     }
 )  # fmt: skip
 """Facts that a record of a task may have."""
@@ -81,6 +81,7 @@ def _from_security(row: Row) -> Record:
         author=text_of(row, "TaskAuthor"),
         run_as=text_of(row, "TaskUserId"),
         run_level=text_of(row, "TaskRunLevel"),
+        logon_kind=text_of(row, "TaskLogonType"),
         hidden=text_of(row, "TaskHidden").casefold(),
         triggers=text_of(row, "TaskTriggers"),
         registered_by=joined(text_of(row, "SubjectDomainName"), text_of(row, "SubjectUserName")),
@@ -95,11 +96,11 @@ def _from_security(row: Row) -> Record:
 
 def _joined(commands: str, arguments: str) -> str:
     """Command lines of a task's actions, one a line."""
-    pairs = _actions(commands, arguments)
+    pairs = actions(commands, arguments)
     return "\n".join(f"{command} {rest}".strip() for command, rest in pairs).strip()
 
 
-def _actions(commands: str, arguments: str) -> list[tuple[str, str]]:
+def actions(commands: str, arguments: str) -> list[tuple[str, str]]:
     """Command and arguments of each action; both are texts with a line an action."""
     left, right = commands.split("\n"), arguments.split("\n")
     if len(left) != len(right):  # a line break within: what belongs together is not known
@@ -211,7 +212,8 @@ def _from_tool(row: Row, found: Mapping[str, str], host: str, line: str) -> Reco
         run_as=found.get("run_as", ""),
         triggers=found.get("trigger", ""),
         registered_by=text_of(row, "User"),
-        logon_id=text_of(row, "LogonId").casefold(),
+        # A session of the host that the tool ran on: at the target the number is another's.
+        logon_id=text_of(row, "LogonId").casefold() if host == host_of(row) else "",
         tool=redacted(line),
         remote_from=host_of(row) if host != host_of(row) else "",
         shown_by="process creation",
@@ -241,102 +243,3 @@ def _mark_deleted(row: Row, index: Index) -> None:
         if timedelta(0) <= life <= SHORT_LIFE and record.fact("event") == "created":
             record.refs.append(ref_of(row, "deletion"))
             record.facts["lived"] = f"{life.total_seconds():.0f} s"
-
-
-# ------------------------------------------------------------------ context of what stands out
-
-
-def execution_searches(records: Sequence[Record], limit: int = 200) -> tuple[SigmaSearch, ...]:
-    """Runs of the tasks that stand out: action events, and children of the task service."""
-    names = sorted({name for r in records if (name := _literal(r.fact("task")))})[:limit]
-    programs = sorted({program for r in records for program, _ in _programs(r)})[:limit]
-    searches: list[SigmaSearch] = []
-    if names:
-        searches.append(
-            SigmaSearch(
-                name="runs by the task service",
-                logsource={"product": "windows", "service": "taskscheduler"},
-                detection={
-                    "selection": {"EventID": [129, 200, 201], "TaskName": names},
-                    "condition": "selection",
-                },
-                fields=("TaskName", "ActionName"),
-            )
-        )
-    if programs:
-        searches.append(
-            SigmaSearch(
-                name="children of the task service",
-                logsource={"product": "windows", "category": "process_creation"},
-                detection={
-                    "selection": {
-                        "ParentImage|endswith": [
-                            "\\svchost.exe",
-                            "\\taskhostw.exe",
-                            "\\taskeng.exe",
-                        ],
-                        "Image|endswith": [f"\\{program}" for program in programs],
-                    },
-                    "condition": "selection",
-                },
-                fields=("Image", "CommandLine", "ParentImage", "User"),
-            )
-        )
-    return tuple(searches)
-
-
-def _literal(name: str) -> str:
-    """A name that Sigma reads as it stands; "" for one with wildcards, which no task can have."""
-    return "" if any(mark in name for mark in "*?") else name
-
-
-def _programs(record: Record) -> list[tuple[str, str]]:
-    """File name of the program of each action, with its arguments."""
-    actions = _actions(record.fact("command"), record.fact("arguments"))
-    named = ((_program(command), arguments) for command, arguments in actions)
-    return [(program, arguments) for program, arguments in named if program]
-
-
-def _program(command: str) -> str:
-    name = command.strip().strip('"').replace("/", "\\").rsplit("\\", 1)[-1]
-    if not _literal(name) or any(mark in name for mark in '"<>|'):
-        return ""
-    return name if "." in name else f"{name}.exe"
-
-
-RUN_AFTER = timedelta(days=1)
-
-
-def join_execution(records: Sequence[Record], runs: pa.Table, children: pa.Table) -> None:
-    """Add the runs of each record's task on its host within a day of the registration."""
-    by_task = _group(runs, lambda row: task_key(text_of(row, "TaskName")))
-    by_program = _group(children, lambda row: text_of(row, "Image").rsplit("\\", 1)[-1].casefold())
-    for record in records:
-        for row in by_task.get((record.host, task_key(record.entity)), ()):
-            _ran(record, row)
-        for program, told in _programs(record):
-            arguments = told.strip().casefold()
-            for row in by_program.get((record.host, program.casefold()), ()):
-                line = text_of(row, "CommandLine").casefold()
-                # Without a command line the program and its parent are all there is to go by.
-                if not line or not arguments or arguments in line:
-                    _ran(record, row)
-
-
-MAX_RUNS = 20
-
-
-def _ran(record: Record, row: Row) -> None:
-    if not timedelta(0) <= time_of(row) - record.time <= RUN_AFTER:
-        return
-    runs = int(record.fact("runs") or "0") + 1
-    record.facts["runs"] = str(runs)
-    if runs <= MAX_RUNS:
-        record.refs.append(ref_of(row, "run"))
-
-
-def _group(table: pa.Table, key: Callable[[Row], str]) -> dict[tuple[str, str], list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in table.to_pylist():
-        groups.setdefault((host_of(row), key(row)), []).append(row)
-    return groups

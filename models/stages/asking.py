@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from huntonce.models import rulehunt
-from huntonce.models.analytics import context, events, tasks
+from huntonce.models.analytics import context, events, taskruns, tasks
 from huntonce.models.analytics.records import Record
 from huntonce.models.errors import ConnectorError, DomainError
 from huntonce.models.hunt import Check
@@ -188,15 +188,15 @@ def _wants_logons(definition: HuntDefinition) -> bool:
 
 def _add_runs(kit: Kit, records: Sequence[Record], window: Window, checks: list[Check]) -> None:
     found: dict[str, pa.Table] = {}
-    for query in tasks.execution_searches(records):
+    for query in taskruns.execution_searches(records):
         table = search(kit.siem, query, window, checks)
         if table is not None:
             found[query.name] = table
     empty = pa.table({"host": pa.array([], pa.string())})
-    tasks.join_execution(
+    taskruns.join_execution(
         records,
-        found.get("runs by the task service", empty),
-        found.get("children of the task service", empty),
+        found.get(taskruns.RUNS, empty),
+        found.get(taskruns.CHILDREN, empty),
     )
 
 

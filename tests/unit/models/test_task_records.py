@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huntonce.models.analytics import context, tasks
+from huntonce.models.analytics import context, taskruns, tasks
 from huntonce.models.analytics.records import Record
 from huntonce.models.analytics.tasktraces import task_of_trace
 from tests.support.builders import T0, after, row, table
@@ -375,10 +375,12 @@ def test_runs_within_a_day_are_counted_and_only_so_many_kept() -> None:
     (record,) = build(registered=[created()])
     minutes = [timedelta(minutes=m) for m in range(30)]
 
-    tasks.join_execution([record], runs(timedelta(hours=-1), *minutes, timedelta(hours=25)), EMPTY)
+    taskruns.join_execution(
+        [record], runs(timedelta(hours=-1), *minutes, timedelta(hours=25)), EMPTY
+    )
 
     assert record.facts["runs"] == "30"
-    assert roles(record).count("run") == tasks.MAX_RUNS
+    assert roles(record).count("run") == taskruns.MAX_RUNS
 
 
 def test_a_child_of_the_task_service_is_a_run_where_its_arguments_agree() -> None:
@@ -393,7 +395,7 @@ def test_a_child_of_the_task_service_is_a_run_where_its_arguments_agree() -> Non
         row(1, after(minutes=3), "PC2", Image="C:\\Windows\\cmd.exe", CommandLine="cmd.exe /c x"),
     )
 
-    tasks.join_execution([record], EMPTY, children)
+    taskruns.join_execution([record], EMPTY, children)
 
     assert record.facts["runs"] == "1"
 
@@ -407,10 +409,10 @@ def test_names_that_sigma_would_read_as_patterns_are_not_searched_for() -> None:
         ]
     )
 
-    by_name = {s.name: s.detection["selection"] for s in tasks.execution_searches(records)}
+    by_name = {s.name: s.detection["selection"] for s in taskruns.execution_searches(records)}
 
     assert by_name["runs by the task service"] == {
-        "EventID": [129, 200, 201],
+        "EventID": [100, 129, 200, 201],
         "TaskName": [NAME, "\\b"],
     }
     children = by_name["children of the task service"]
@@ -460,3 +462,116 @@ def test_every_registration_is_in_exactly_one_record(events: list[dict[str, Any]
     assert len(held) == len(set(held))
     assert wanted <= set(held)
     assert [r.time for r in records] == sorted(r.time for r in records)
+
+
+def test_the_events_of_one_run_are_one_run() -> None:
+    (record,) = build(registered=[created()])
+    one = table(*(row(n, after(seconds=90), TaskName=NAME) for n in (100, 129, 200, 201)))
+
+    taskruns.join_execution([record], one, EMPTY)
+
+    assert record.facts["runs"] == "1"
+    assert record.facts["ran_after"] == "90 s"
+    assert "ran_at_once" not in record.facts
+    assert roles(record).count("run") == 4
+
+
+@pytest.mark.parametrize(
+    ("event", "seconds", "at_once"), [(4698, 60, True), (4698, 61, False), (4702, 5, False)]
+)
+def test_only_a_new_task_can_run_at_once(event: int, seconds: int, *, at_once: bool) -> None:
+    (record,) = build(registered=[{**created(), "event_id": event}])
+
+    taskruns.join_execution([record], runs(timedelta(seconds=seconds)), EMPTY)
+
+    assert ("ran_at_once" in record.facts) is at_once
+
+
+def test_a_run_tells_what_a_definition_that_nobody_logged_would_have_told() -> None:
+    (record,) = build(scheduler=[row(106, TaskName=NAME, UserContext="CORP\\ann")])
+    seen = table(
+        row(100, after(minutes=5), TaskName=NAME, UserContext="NT AUTHORITY\\SYSTEM"),
+        row(200, after(minutes=5), TaskName=NAME, ActionName="C:\\Users\\Public\\x.exe"),
+    )
+
+    taskruns.join_execution([record], seen, EMPTY)
+
+    assert record.facts["ran_as"] == "NT AUTHORITY\\SYSTEM"
+    assert record.facts["action"] == record.facts["command"] == "C:\\Users\\Public\\x.exe"
+
+
+def test_a_definition_that_was_read_is_not_overwritten_by_a_run() -> None:
+    (record,) = build(registered=[created()])
+
+    taskruns.join_execution(
+        [record], table(row(200, TaskName=NAME, ActionName="C:\\other.exe")), EMPTY
+    )
+
+    assert record.facts["action"] == "cmd.exe /c x"
+
+
+@pytest.mark.parametrize(
+    ("values", "account"),
+    [
+        ({"User": "PC1$", "TargetUserName": "-"}, "NT AUTHORITY\\SYSTEM"),
+        ({"User": "PC1$", "TargetUserName": "ann"}, "ann"),
+        ({"User": "PC1$"}, ""),  # an older event, which names only who started it
+    ],
+)
+def test_the_audit_event_of_a_process_names_its_account_where_it_knows_it(
+    values: dict[str, str], account: str
+) -> None:
+    (record,) = build(registered=[created()])
+    child = row(4688, after(seconds=3), Image="C:\\cmd.exe", CommandLine="cmd.exe /c x", **values)
+
+    taskruns.join_execution([record], EMPTY, table(child))
+
+    assert record.fact("ran_as") == account
+    assert record.facts["runs"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("line", "ran"),
+    [
+        ("C:\\Windows\\svchost.exe -k netsvcs -p -s Schedule", True),
+        ("C:\\Windows\\svchost.exe -k netsvcs", True),  # before services had hosts of their own
+        ("C:\\Windows\\svchost.exe -k netsvcs -p -s Appinfo", False),
+    ],
+)
+def test_children_of_another_service_are_no_runs(line: str, *, ran: bool) -> None:
+    (record,) = build(registered=[created()])
+    child = row(1, Image="C:\\cmd.exe", CommandLine="cmd.exe /c x", ParentCommandLine=line)
+
+    taskruns.join_execution([record], EMPTY, table(child))
+
+    assert ("runs" in record.facts) is ran
+
+
+def test_of_two_sessions_with_one_id_the_one_before_counts() -> None:
+    (record,) = build(registered=[created()])
+    old, later = logon().to_pylist()[0], logon(IpAddress="10.0.0.8").to_pylist()[0]
+
+    context.join_logons(
+        [record], table({**later, "time": after(hours=1)}, {**old, "time": after(hours=-1)}), {}
+    )
+
+    assert record.facts["remote_address"] == "10.0.0.9"
+
+
+def test_a_session_without_a_named_origin_is_over_the_network_all_the_same() -> None:
+    """Kerberos logons name no workstation."""
+    (record,) = build(registered=[created()])
+
+    context.join_logons([record], logon(WorkstationName="-"), {})
+
+    assert record.facts["session_type"] == "3"
+    assert record.facts["remote_address"] == "10.0.0.9"
+    assert "remote_from" not in record.facts
+
+
+def test_a_tools_session_is_not_looked_up_at_its_target() -> None:
+    (record,) = build(tooling=[{**tool(), "LogonId": "0xABC"}])
+
+    context.join_logons([record], logon(), {})
+
+    assert "session_type" not in record.facts
