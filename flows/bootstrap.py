@@ -222,6 +222,7 @@ class Home:
         """What the stages need, with the snapshot of this moment."""
         from huntonce.connectors.intel.author import author_case
         from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
+        from huntonce.connectors.sigma.received import read_rule
         from huntonce.connectors.sigma.rules import validate_rule
         from huntonce.flows.desks import case_desk, ticket_desk
         from huntonce.models.stages.kit import Kit
@@ -238,6 +239,7 @@ class Home:
             cases=case_desk(self.settings, self.path, self.store, self.clock),
             rules=self._everywhere(self.rules()),
             check_rule=lambda rule: validate_rule(rule, self.catalogue),
+            read_rule=read_rule,
             author_case=lambda intel, mask: author_case(intel, mask=mask, lists=self.warninglists),
             author_ruled_out=lambda intel, mask: author_ruled_out(intel, mask=mask),
             author_opinion=lambda intel, mask: author_opinion(intel, mask=mask),
