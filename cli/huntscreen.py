@@ -28,6 +28,8 @@ FINDINGS_SHOWN = 4
 FINDINGS_NAMED = 8
 HOSTS_SHOWN = 2
 DISPOSITION = max(len(each.value) for each in Disposition)
+BLIND = 2
+"""Received rules that are named where several could not look."""
 WIDTH = 10
 
 
@@ -80,11 +82,15 @@ def _looked(run: "HuntRun") -> str:
     events = sum(check.events for check in ran)
     words = f"{len(ran)} of {len(run.checks)} searches ran, {events:,} events"
     cut = [check.name for check in ran if not check.complete]
-    idle = [check.name for check in run.checks if not check.executed]
+    idle = [check.name for check in run.checks if not check.executed and not check.origin]
+    blind = [check.name for check in run.checks if not check.executed and check.origin]
     if cut:
         words += f"; not complete: {', '.join(cut)}"
     if idle:
         words += f"; nothing to search for: {', '.join(idle)}"
+    if blind:
+        more = f" and {len(blind) - BLIND} more" if len(blind) > BLIND else ""
+        words += f"; could not look: {', '.join(blind[:BLIND])}{more}"
     return words
 
 

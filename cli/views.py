@@ -334,4 +334,5 @@ def check(value: Check) -> View:
         "executed": value.executed,
         "complete": value.complete,
         "why": value.why,
+        "origin": value.origin,
     }

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from huntonce.models.profile import Profile
     from huntonce.models.requirements.book import EvidenceBook
     from huntonce.models.requirements.merging import RuleSource
+    from huntonce.models.rules import RuleText
     from huntonce.models.stages.collect import Check
     from huntonce.models.stages.kit import Kit
     from huntonce.models.stages.outlets import Outlet
@@ -61,6 +62,12 @@ def _try_out(bodies: Sequence[str]) -> "Siem":
     from huntonce.connectors.siem.memory import MemorySiem
 
     return MemorySiem((orjson.loads(body) for body in bodies), name="memory")
+
+
+def _read_rule(text: str) -> "RuleText":
+    from huntonce.connectors.sigma.received import read_rule
+
+    return read_rule(text)
 
 
 def _author_ruled_out(intel: "RuledOutIntel", mask: "Mask") -> tuple[str, ...]:
@@ -248,6 +255,7 @@ class Home:
             cases=case_desk(self.settings, self.path, self.store, self.clock),
             rules=self._everywhere(self.rules()),
             check_rule=self._check_rule,
+            read_rule=_read_rule,
             author_case=self._author_case,
             author_ruled_out=_author_ruled_out,
             author_opinion=_author_opinion,

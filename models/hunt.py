@@ -30,6 +30,8 @@ class Check:
         complete: False where an error or a limit left events unseen; such a check rules nothing
             out.
         why: The reason, where it was not executed or not complete.
+        origin: Where a rule of others came from; "" for what is our own. Names of such checks do
+            not leave: they are their makers' words, under their makers' markings.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Check:
     executed: bool = True
     complete: bool = True
     why: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

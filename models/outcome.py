@@ -9,6 +9,7 @@ from huntonce.models.gap import Gap
 from huntonce.models.hunt import Check
 from huntonce.models.hypothesis import Hypothesis, Verdict
 from huntonce.models.ids import digest
+from huntonce.models.rulehunt import RULE_IDS, RULE_TLP
 from huntonce.models.tlp import Tlp, tightest
 from huntonce.models.visibility import Power
 
@@ -94,14 +95,29 @@ def open_case(
         detection_ids=tuple(d.id for d in detections),
         technique_ids=tuple(dict.fromkeys(one for one in techniques if one)),
         severity="high",
-        tlp=tightest((source.tlp for source in hypothesis.sources), default_tlp),
+        tlp=tightest(
+            (*(source.tlp for source in hypothesis.sources), *_rule_levels(evil)), default_tlp
+        ),
         hosts=hosts,
         accounts=tuple(sorted({account for f in evil for account in f.accounts})),
         observables=tuple(observables[key] for key in sorted(observables)),
         events=tuple(sorted(events.values(), key=lambda ref: (ref.time, ref.host, ref.uid))),
         actors=hypothesis.actors,
-        source_ids=tuple(source.object_id for source in hypothesis.sources),
+        source_ids=tuple(
+            dict.fromkeys((*(s.object_id for s in hypothesis.sources), *_rule_ids(evil)))
+        ),
         first=min(f.first for f in evil),
         last=max(f.last for f in evil),
         desk=desk,
     )
+
+
+def _rule_levels(findings: Sequence[Finding]) -> list[Tlp]:
+    """Markings of the received rules that matched what was found."""
+    return [Tlp(f.details[RULE_TLP]) for f in findings if RULE_TLP in f.details]
+
+
+def _rule_ids(findings: Sequence[Finding]) -> list[str]:
+    """Ids of the indicators that carry those rules."""
+    found = [f.details[RULE_IDS].split("\n") for f in findings if RULE_IDS in f.details]
+    return [one for ids in found for one in ids]

@@ -5,11 +5,16 @@ new and how widespread what it matched is, here, decides whether a person is to 
 never make a finding malicious by themselves.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
 from huntonce.models.analytics.events import occurrence
 from huntonce.models.analytics.records import Record, rows
+from huntonce.models.finding import Finding
 from huntonce.models.huntdef import AnalyticSpec, FactRule, HuntDefinition, HuntSearch
 from huntonce.models.ids import stable_uuid
-from huntonce.models.rules import RULE_FIELDS, RuleLook
+from huntonce.models.rules import RULE_FIELDS, RuleMatches
+from huntonce.models.tlp import Tlp, tightest
 
 RECORDS = "rule"
 """Kind of record of such a hunt."""
@@ -18,6 +23,10 @@ LEVELS = ("critical", "high", "medium", "low", "informational")
 _WEIGHTS = {"critical": 0.6, "high": 0.5, "medium": 0.4, "low": 0.2, "informational": 0.1}
 SUSPICIOUS_AT = 0.4
 """A medium rule that matched something a fleet does not do every day."""
+RULE_IDS = "rule_ids"
+"""Fact of a finding: STIX ids of the indicators whose rules matched its events, one a line."""
+RULE_TLP = "rule_tlp"
+"""Fact of a finding: the tightest marking of those."""
 NEVER = 1.0
 """A score that rules alone do not reach."""
 
@@ -136,10 +145,10 @@ def _analytics() -> tuple[AnalyticSpec, ...]:
     )  # fmt: skip
 
 
-def records_of(look: RuleLook) -> list[Record]:
+def records_of(matches: Sequence[RuleMatches]) -> list[Record]:
     """One record for each event that a rule matched, whatever number of rules did."""
     held: dict[str, Record] = {}
-    ranked = sorted(look.matches, key=lambda rule: (_rank(rule.level), rule.title))
+    ranked = sorted(matches, key=lambda rule: (_rank(rule.level), rule.title))
     for rule in ranked:
         for row in rows(rule.table):
             uid = str(row["uid"])
@@ -152,11 +161,46 @@ def records_of(look: RuleLook) -> list[Record]:
                     rules=rule.title, n_rules="1",
                     rules_told=f"{rule.level or 'unrated'} rule: {rule.title}",
                 )  # fmt: skip
+                if rule.origin is not None:
+                    record.facts["rules_told"] += f" ({rule.origin.words})"
             elif rule.title not in record.fact("rules").split("\n"):
                 titles = [*record.fact("rules").split("\n"), rule.title]
                 record.facts["rules"] = "\n".join(titles)
                 record.facts["n_rules"] = str(len(titles))
+            if rule.origin is not None:
+                record.facts.update(_led(record.facts, rule.origin.ids, rule.origin.tlp))
+                record.facts["rule_source"] = rule.origin.words
     return sorted(held.values(), key=lambda record: (record.time, record.host, record.entity))
+
+
+def corroborated(findings: Iterable[Finding], by_rules: Sequence[Finding]) -> list[Finding]:
+    """Findings of a written hunt; those whose events received rules matched, too, say so.
+
+    Their scores stay: others' rules confirm nothing. Their marking is that of the rules, at least.
+    """
+    told: list[Finding] = []
+    for finding in findings:
+        events = {ref.uid for ref in finding.events}
+        agreeing = [one for one in by_rules if events & {ref.uid for ref in one.core}]
+        details, reason = dict(finding.details), finding.reason
+        for one in agreeing:
+            marking, ids = one.details.get(RULE_TLP), one.details.get(RULE_IDS, "")
+            if marking is None:
+                continue
+            details.update(_led(details, ids.split("\n"), Tlp(marking)))
+            reason += f"; {one.details.get('rule', '')} agrees, {one.details['rule_source']}"
+        told.append(replace(finding, details=details, reason=reason))
+    return told
+
+
+def _led(held: Mapping[str, str], ids: Iterable[str], tlp: Tlp) -> dict[str, str]:
+    """What led to a finding, with more indicators: their ids, and the tightest marking of all."""
+    before = held.get(RULE_IDS, "").split("\n")
+    levels = [tlp, *([Tlp(held[RULE_TLP])] if RULE_TLP in held else [])]
+    return {
+        RULE_IDS: "\n".join(dict.fromkeys(one for one in (*before, *ids) if one)),
+        RULE_TLP: tightest(levels, tlp).value,
+    }
 
 
 def _rank(level: str) -> int:

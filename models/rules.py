@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+from huntonce.models.tlp import Tlp
+
 RULE_FIELDS = (
     "Image", "CommandLine", "ParentImage", "ParentCommandLine", "OriginalFileName", "User",
     "SubjectDomainName", "SubjectUserName", "SubjectUserSid", "TargetUserName", "LogonId",
@@ -20,6 +22,48 @@ RULE_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleText:
+    """A rule as a SIEM is given it.
+
+    Attributes:
+        tags: As written, lower case; known even where it has a fault, as far as it is YAML.
+        fingerprint: Hash of what it searches for; of its text, where it has a fault.
+        fault: Why it is not run; "" where it can be.
+    """
+
+    id: str
+    title: str
+    text: str
+    level: str = ""
+    author: str = ""
+    falsepositives: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    fingerprint: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a rule of others came from.
+
+    Attributes:
+        feeds: That brought it.
+        ids: STIX ids of the indicators that carry it.
+        tlp: Tightest marking of those: what the rule found is marked no looser.
+    """
+
+    feeds: tuple[str, ...]
+    ids: tuple[str, ...]
+    tlp: Tlp
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        feeds = ", ".join(self.feeds) or "intel"
+        return f"received from {feeds}, TLP:{self.tlp.value.upper()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleMatches:
     """One rule that matched.
 
@@ -27,6 +71,7 @@ class RuleMatches:
         table: ``EVENT_COLUMNS`` and ``RULE_FIELDS``.
         query: As sent.
         truncated: More events matched than were fetched.
+        origin: Who sent it; None for a rule of our own folders.
     """
 
     id: str
@@ -37,6 +82,7 @@ class RuleMatches:
     table: "pa.Table"
     query: str
     truncated: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,13 @@ def author_ruled_out(intel: RuledOutIntel, *, mask: Mask) -> tuple[str, ...]:
         where_sighted_refs=[pen.identity],
         summary=True,
     )
-    checks = [check.name for check in run.checks if check.executed]
+    checks = [check.name for check in run.checks if check.executed and not check.origin]
+    others = sum(check.executed and bool(check.origin) for check in run.checks)
+    # Others' rules are counted, never named: their names are under markings of their own.
+    also = f"{others} rules received from others" if others else ""
+    named = "; ".join(dict.fromkeys([*checks, *([also] if also else [])]))
     method = (
-        f"Hunt {run.hunt_name}: {len(checks)} checks ({'; '.join(dict.fromkeys(checks))}), from"
+        f"Hunt {run.hunt_name}: {len(checks) + others} checks ({named}), from"
         f" {stix_time(run.start)} to {stix_time(run.end)}."
     )
     blind = "\n".join(("Not seen by us:", *intel.blind)) if intel.blind else ""

@@ -168,8 +168,9 @@ def hunt_page(
     parts.append("## Queries as sent")
     for check in run.checks:
         told = f"{escape(check.name)}: {check.events} events"
-        if check.why:
-            told += f" ({escape(check.why)})"
+        notes = "; ".join(note for note in (check.origin, check.why) if note)
+        if notes:
+            told += f" ({escape(notes)})"
         parts.append(told)
         if check.query:
             parts.append(code(check.query))

@@ -1,6 +1,7 @@
 """Asking: a hunt's questions to the SIEM, each noted as a check, and the records of the answers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -13,8 +14,10 @@ from huntonce.models.hunt import Check
 from huntonce.models.huntdef import Baseline, HuntDefinition
 from huntonce.models.ports import Siem
 from huntonce.models.query import SearchResult, SigmaSearch
-from huntonce.models.rules import RuleLook
+from huntonce.models.rulelook import ask_rule
+from huntonce.models.rules import RuleLook, RuleMatches, RuleUnseen
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.received import ReceivedRule, received_rules
 from huntonce.models.windows import Window
 
 BEFORE = timedelta(days=14)
@@ -23,6 +26,8 @@ LEAST_BEFORE = timedelta(days=3)
 """A shorter span says little of what is usual."""
 NAMED = 5
 """Rules that are named where many could not look."""
+MOST_RECEIVED = 100
+"""Received rules that are run for one technique, the most trusted: what others send has an end."""
 
 
 def search(siem: Siem, query: SigmaSearch, window: Window, checks: list[Check]) -> pa.Table | None:
@@ -81,11 +86,49 @@ def records_for(
 
 
 def _by_rules(kit: Kit, technique_id: str, window: Window, checks: list[Check]) -> list[Record]:
-    if kit.rulebook is None:
-        raise DomainError(f"no rule folder is set, so {technique_id} cannot be hunted by rules")
-    look = kit.rulebook.look(technique_id, kit.siem, window)
-    checks += _rule_checks(look)
-    return rulehunt.records_of(look)
+    """By the rules of our folders, where no hunt is written, and by those that others sent."""
+    written = kit.library.hunt_for(technique_id) is not None
+    matches: list[RuleMatches] = []
+    if not written and kit.rulebook is not None and kit.rulebook.version(technique_id):
+        look = kit.rulebook.look(technique_id, kit.siem, window)
+        checks += _rule_checks(look)
+        matches += look.matches
+    received = received_rules(kit, technique_id)
+    for rule in received[:MOST_RECEIVED]:
+        # Beside a written hunt, whose evidence says how much could be seen, a stranger's rule
+        # that cannot look takes nothing from that; alone, its silence rules nothing out.
+        answer, check = _by_received(kit.siem, rule, window, harmless=written)
+        checks.append(check)
+        if answer is not None and answer.table.num_rows:
+            matches.append(answer)
+    if len(received) > MOST_RECEIVED:
+        left = _refused(
+            f"{len(received) - MOST_RECEIVED} received rules",
+            f"only the {MOST_RECEIVED} most trusted are run",
+        )
+        checks.append(replace(left, complete=written, origin="received"))
+    return rulehunt.records_of(matches)
+
+
+def _by_received(
+    siem: Siem, rule: ReceivedRule, window: Window, *, harmless: bool
+) -> tuple[RuleMatches | None, Check]:
+    """What a received rule matches, and the check that tells of it, which names its indicator."""
+    name = f"received rule: {rule.text.title} ({rule.origin.ids[0]})"
+    words = rule.origin.words
+    try:
+        answer = ask_rule(siem, rule.text, window)
+    except ConnectorError as error:
+        return None, replace(_refused(name, str(error)), origin=words)
+    if isinstance(answer, RuleUnseen):
+        blind = _refused(name, answer.reason)
+        return None, replace(blind, complete=harmless, origin=words)
+    cut = "more events matched than were fetched" if answer.truncated else ""
+    check = Check(
+        name=name, query=answer.query, events=answer.table.num_rows,
+        complete=not answer.truncated, why=cut, origin=words,
+    )  # fmt: skip
+    return replace(answer, origin=rule.origin), check
 
 
 def _rule_checks(look: RuleLook) -> list[Check]:

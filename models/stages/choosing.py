@@ -5,19 +5,34 @@ from collections.abc import Iterable
 from huntonce.models.errors import DomainError
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.huntdef import HuntDefinition
+from huntonce.models.ids import digest
 from huntonce.models.rulehunt import definition_of
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.received import received_rules, received_version
 
 
 def definition_for(kit: Kit, technique_id: str) -> HuntDefinition | None:
-    """The hunt of a technique; None where none is written and no rule is tagged with it."""
+    """The hunt of a technique; None where none is written and no rule, ours or others', is here."""
+    return next(iter(definitions_for(kit, technique_id)), None)
+
+
+def definitions_for(kit: Kit, technique_id: str) -> tuple[HuntDefinition, ...]:
+    """All that a technique is hunted by: the written hunt, if any, and the hunt by rules, if any.
+
+    Beside a written hunt only the rules that others sent are run: those of our folders stand in
+    where none is written.
+    """
     written = kit.library.hunt_for(technique_id)
-    if written is not None:
-        return written
-    version = kit.rulebook.version(technique_id) if kit.rulebook else ""
-    return (
-        definition_of(technique_id, kit.catalogue.name(technique_id), version) if version else None
-    )
+    tagged = kit.rulebook.version(technique_id) if kit.rulebook and written is None else ""
+    received = received_version(kit, technique_id)
+    version = digest(tagged, received)[:16] if tagged and received else tagged or received
+    by_rules = definition_of(technique_id, kit.catalogue.name(technique_id), version)
+    return (*((written,) if written else ()), *((by_rules,) if version else ()))
+
+
+def logic_of(definitions: Iterable[HuntDefinition]) -> str:
+    """The version of a technique's hunt as a whole, for the ledger; "" where there is none."""
+    return "+".join(one.version for one in definitions)
 
 
 def model_for(kit: Kit, technique_id: str) -> EvidenceModel | None:
@@ -57,6 +72,8 @@ def needed_definition(kit: Kit, technique_id: str) -> HuntDefinition:
 
 
 def huntable(kit: Kit) -> frozenset[str]:
-    """Techniques for which a hunt is written or a rule is tagged."""
+    """Techniques for which a hunt is written, a rule is tagged or a rule was received."""
     written = {t for hunt in kit.library.hunts for t in hunt.techniques}
-    return frozenset(written | (kit.rulebook.techniques() if kit.rulebook else frozenset()))
+    received = {t for rule in received_rules(kit) for t in rule.techniques}
+    tagged = kit.rulebook.techniques() if kit.rulebook else frozenset[str]()
+    return frozenset(written | received | tagged)

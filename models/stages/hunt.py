@@ -10,8 +10,14 @@ from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.hunting import Looked, conclude, evaluate, interesting
 from huntonce.models.hypothesis import Hypothesis, Verdict
 from huntonce.models.outcome import decide
+from huntonce.models.rulehunt import corroborated
 from huntonce.models.stages.asking import add_context, baseline_for, records_for
-from huntonce.models.stages.choosing import model_for, needed_definition
+from huntonce.models.stages.choosing import (
+    definitions_for,
+    logic_of,
+    model_for,
+    needed_definition,
+)
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.probe import Sight
 from huntonce.models.stages.proof import Probes
@@ -21,10 +27,15 @@ from huntonce.models.windows import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuntResult:
-    """What a hunt saw and says, before it is settled in the store."""
+    """What a hunt saw and says, before it is settled in the store.
+
+    Attributes:
+        logic: Version of all that was hunted by, received rules included.
+    """
 
     hypothesis: Hypothesis
     definition: HuntDefinition
+    logic: str
     window: Window
     sight: Sight
     gaps: tuple[Gap, ...]
@@ -76,33 +87,57 @@ def hunt(kit: Kit, hypothesis: Hypothesis, sight: Sight, gaps: tuple[Gap, ...]) 
     """
     technique_id = hypothesis.technique_id
     definition = needed_definition(kit, technique_id)
-    window = sight.window
-    today = kit.clock().date()
+    definitions = definitions_for(kit, technique_id)
     checks: list[Check] = []
-    records = records_for(kit, definition, technique_id, window, checks)
-    setting = _setting(kit, definition, technique_id, sight)
-    evaluate(records, definition, setting, today)
-    standing = interesting(records, definition)
-    add_context(kit, definition, standing, window, checks)
-    allowed = evaluate(records, definition, setting, today)
-    looked = conclude(
-        records,
-        allowed,
-        definition,
-        hypothesis_key=hypothesis.key,
-        technique_id=technique_id,
-    )
+    looked = _look(kit, hypothesis, definition, sight, checks)
+    for beside in definitions[1:]:
+        looked = _with_rules(looked, _look(kit, hypothesis, beside, sight, checks))
     verdict, why = decide(sight.power, looked.findings, checks, floor=kit.policy.power_floor)
     return HuntResult(
         hypothesis=hypothesis,
         definition=definition,
-        window=window,
+        logic=logic_of(definitions),
+        window=sight.window,
         sight=sight,
         gaps=gaps,
         checks=tuple(checks),
         looked=looked,
         verdict=verdict,
         why=why,
+    )
+
+
+def _look(
+    kit: Kit, hypothesis: Hypothesis, definition: HuntDefinition, sight: Sight, checks: list[Check]
+) -> Looked:
+    """What one of a technique's hunts finds."""
+    technique_id, window = hypothesis.technique_id, sight.window
+    today = kit.clock().date()
+    records = records_for(kit, definition, technique_id, window, checks)
+    setting = _setting(kit, definition, technique_id, sight)
+    evaluate(records, definition, setting, today)
+    standing = interesting(records, definition)
+    add_context(kit, definition, standing, window, checks)
+    allowed = evaluate(records, definition, setting, today)
+    return conclude(
+        records,
+        allowed,
+        definition,
+        hypothesis_key=hypothesis.key,
+        technique_id=technique_id,
+    )
+
+
+def _with_rules(looked: Looked, by_rules: Looked) -> Looked:
+    """A written hunt's answer together with that of the received rules beside it."""
+    findings = [*corroborated(looked.findings, by_rules.findings), *by_rules.findings]
+    doubted = {ref.uid for finding in by_rules.findings for ref in finding.events}
+    return Looked(
+        records=looked.records + by_rules.records,
+        patterns=looked.patterns + by_rules.patterns,
+        allowed=looked.allowed,
+        findings=tuple(sorted(findings, key=lambda f: (-f.score, f.first, f.entity))),
+        benign=tuple(ref for ref in looked.benign if ref.uid not in doubted),
     )
 
 

@@ -13,7 +13,12 @@ from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
 from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.attack import Moved, migrate
-from huntonce.models.stages.choosing import definition_for, model_for
+from huntonce.models.stages.choosing import (
+    definition_for,
+    definitions_for,
+    logic_of,
+    model_for,
+)
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window
 
@@ -186,10 +191,9 @@ def answer_in(
 ) -> LedgerAnswer:
     """The same, as a unit of work sees the store; the run ``but`` does not count as running."""
     siem = kit.siem.name
-    definition = definition_for(kit, hypothesis.technique_id)
     model = model_for(kit, hypothesis.technique_id)
     versions = Versions(
-        logic=definition.version if definition else "",
+        logic=logic_of(definitions_for(kit, hypothesis.technique_id)),
         evidence=model.version if model else "",
         attack=kit.catalogue.version,
     )

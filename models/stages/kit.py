@@ -18,6 +18,7 @@ from huntonce.models.ports import (
     TicketDesk,
 )
 from huntonce.models.profile import Profile
+from huntonce.models.rules import RuleText
 
 AuthorCase = Callable[[CaseIntel, Mask], tuple[str, ...]]
 """A closed case as STIX objects (JSON texts), pseudonyms by the mask."""
@@ -27,6 +28,8 @@ AuthorOpinion = Callable[[OpinionIntel, Mask], tuple[str, ...]]
 """A person's opinion as STIX objects."""
 RuleCheck = Callable[[str], tuple[str, ...]]
 """Faults of a Sigma rule (YAML); empty where it is sound."""
+RuleReader = Callable[[str], RuleText]
+"""A rule of others, from its YAML: a fault where it is none that can be run, never an error."""
 TryOut = Callable[[Sequence[str]], Siem]
 """A SIEM that holds just these events (JSON texts): a second engine, and a bench for fixtures."""
 
@@ -38,10 +41,12 @@ class Kit:
     Attributes:
         rules: Where promoted detections are kept and scheduled.
         check_rule: Validates a Sigma rule offline.
+        read_rule: Reads a Sigma rule of others, bounded in size; names what is wrong with it.
         try_out: Makes the second engine of a certificate; None: there is none, and it says so.
         runner: Runs promoted rules over the SIEM; None: one search a rule.
         others: Other SIEMs by name, which must find the same events as this one.
         engine: What runs the rules, with versions, for the certificates.
+        memo: What was worked out from the stored intel, by what it was worked out from.
         author_case: Writes the STIX of a closed case.
         author_ruled_out, author_opinion: Write the STIX of those.
         rulebook: Sigma rules for the techniques that no hunt is written for; None: no folders.
@@ -61,6 +66,7 @@ class Kit:
     cases: CaseDesk
     rules: DetectionStore
     check_rule: RuleCheck
+    read_rule: RuleReader
     author_case: AuthorCase
     author_ruled_out: AuthorRuledOut
     author_opinion: AuthorOpinion
@@ -72,6 +78,7 @@ class Kit:
     runner: RuleRunner | None = None
     others: Mapping[str, Siem] = field(default_factory=dict)
     engine: str = ""
+    memo: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def own_identities(self) -> frozenset[str]:

@@ -1,15 +1,17 @@
 """Received rules: Sigma rules that others sent as indicators, to be hunted with as they are."""
 
 import re
-from dataclasses import dataclass
-
-import yaml
+from dataclasses import dataclass, replace
+from typing import cast
 
 from huntonce.models.deriving.standing import Claim, claims
 from huntonce.models.deriving.text import object_type, plain
+from huntonce.models.ids import digest
 from huntonce.models.intel import IntelObject
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.rules import Origin, RuleText
 from huntonce.models.stages.kit import Kit
+from huntonce.models.tlp import tightest
 
 _TAG = re.compile(r"attack\.(t[0-9]{4}(?:\.[0-9]{3})?)", re.ASCII | re.IGNORECASE)
 _TYPES = ("indicator", "sighting", "opinion", "relationship")
@@ -20,21 +22,17 @@ class ReceivedRule:
     """A Sigma rule of others.
 
     Attributes:
-        ids: STIX ids of the indicators that carry it, the newest first.
-        rule: Its YAML, as received; not checked yet.
+        text: The rule as received, read; its fault says why it is not run.
+        origin: Who sent it, as what, and its marking.
         techniques: ATT&CK ids that it is about: by the indicators' relationships and references,
             and by the rule's own tags.
         confidence: How far to trust a hit of it, 0..1.
-        faults: What is wrong with it; empty where it can be run.
     """
 
-    ids: tuple[str, ...]
-    name: str
-    rule: str
+    text: RuleText
+    origin: Origin
     techniques: tuple[str, ...]
-    feeds: tuple[str, ...]
     confidence: float
-    faults: tuple[str, ...] = ()
 
 
 def received_rules(kit: Kit, technique_id: str = "") -> tuple[ReceivedRule, ...]:
@@ -42,18 +40,43 @@ def received_rules(kit: Kit, technique_id: str = "") -> tuple[ReceivedRule, ...]
 
     Our own, come back, are left out: the detections that they were made of stand guard.
     """
+    return tuple(rule for rule in _all(kit) if _covers(rule.techniques, technique_id))
+
+
+def received_version(kit: Kit, technique_id: str) -> str:
+    """Hash of what the received rules for a technique search for; "" where there are none."""
+    rules = received_rules(kit, technique_id)
+    return digest(sorted({rule.text.fingerprint for rule in rules}))[:16] if rules else ""
+
+
+def _all(kit: Kit) -> tuple[ReceivedRule, ...]:
+    """Every received rule; kept as long as the stored intel is the same, a minute at most."""
+    with kit.open_unit() as unit:
+        revision = unit.intel.revision()
+    now = kit.clock().replace(second=0, microsecond=0)
+    key = (kit.open_unit, revision, now, kit.own_identities, kit.catalogue.version)
+    held = kit.memo.get("received")
+    if isinstance(held, tuple) and held[0] == key:
+        return cast("tuple[ReceivedRule, ...]", held[1])
+    found = _read(kit)
+    kit.memo["received"] = (key, found)
+    return found
+
+
+def _read(kit: Kit) -> tuple[ReceivedRule, ...]:
     return tuple(
         ReceivedRule(
-            ids=claim.ids,
-            name=claim.name,
-            rule=claim.pattern,
+            text=replace(text, title=plain(text.title) or plain(claim.name)),
+            origin=Origin(
+                feeds=claim.feeds,
+                ids=claim.ids,
+                tlp=tightest((item.tlp for item in items), kit.policy.default_tlp),
+            ),
             techniques=techniques,
-            feeds=claim.feeds,
             confidence=claim.confidence,
-            faults=kit.check_rule(claim.pattern),
         )
-        for claim, techniques in _claims(kit)
-        if claim.pattern_type == "sigma" and _covers(techniques, technique_id)
+        for claim, techniques, items, text in _claims(kit)
+        if text is not None
     )
 
 
@@ -61,24 +84,31 @@ def indicators_for(kit: Kit, technique_id: str) -> frozenset[str]:
     """Ids of others' indicators in force, rules and values, that are about a technique."""
     return frozenset(
         name
-        for claim, techniques in _claims(kit)
+        for claim, techniques, _, _ in _claims(kit)
         if _covers(techniques, technique_id)
         for name in claim.ids
     )
 
 
-def _claims(kit: Kit) -> list[tuple[Claim, tuple[str, ...]]]:
-    """Others' indicators in force, each with the techniques that it is about."""
+def _claims(
+    kit: Kit,
+) -> list[tuple[Claim, tuple[str, ...], list[IntelObject], RuleText | None]]:
+    """Others' indicators in force, each with its techniques, objects and, of a rule, its text."""
     with kit.open_unit() as unit:
         objects = [
             item
             for item in unit.intel.latest(*_TYPES)
-            if item.type != "indicator" or item.created_by != kit.own_identity
+            if item.type != "indicator" or item.created_by not in kit.own_identities
         ]
         held = {item.id: item for item in objects if item.type == "indicator"}
-        feeds = {name: unit.intel.feeds(name) for name in held}
+        feeds = unit.intel.feeds_of(held)
         found, _ = claims(objects, feeds, kit.clock())
-        return [(claim, _techniques(unit, kit, claim, held)) for claim in found]
+        answer = []
+        for claim in found:
+            text = kit.read_rule(claim.pattern) if claim.pattern_type == "sigma" else None
+            items = [held[name] for name in claim.ids]
+            answer.append((claim, _techniques(unit, kit, claim, items, text), items, text))
+        return answer
 
 
 def _covers(techniques: tuple[str, ...], wanted: str) -> bool:
@@ -88,17 +118,17 @@ def _covers(techniques: tuple[str, ...], wanted: str) -> bool:
 
 
 def _techniques(
-    unit: UnitOfWork, kit: Kit, claim: Claim, held: dict[str, IntelObject]
+    unit: UnitOfWork, kit: Kit, claim: Claim, items: list[IntelObject], text: RuleText | None
 ) -> tuple[str, ...]:
-    ids = {technique for name in claim.ids for technique in _references(held[name])}
+    ids = {technique for item in items for technique in _references(item)}
     for target in claim.targets:
         if object_type(target) == "attack-pattern":
             pattern = unit.intel.get(target)
             known = kit.catalogue.by_stix_id(target)
             ids |= set(_references(pattern)) if pattern else set()
             ids |= {known.id} if known else set()
-    if claim.pattern_type == "sigma":
-        ids |= _tagged(claim.pattern)
+    if text is not None:
+        ids |= {match[1].upper() for match in map(_TAG.fullmatch, text.tags) if match}
     answers = (kit.catalogue.resolve(one) for one in sorted(ids))
     return tuple(dict.fromkeys(answer.id for answer in answers if answer.usable))
 
@@ -110,14 +140,3 @@ def _references(item: IntelObject) -> tuple[str, ...]:
         for entry in (listed if isinstance(listed, (list, tuple)) else ())
         if isinstance(entry, dict) and plain(entry.get("source_name")) == "mitre-attack"
     )
-
-
-def _tagged(rule: str) -> set[str]:
-    """Techniques of a rule's tags; none where it is not even YAML: the check says so."""
-    try:
-        document = yaml.safe_load(rule)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return set()
-    tags = document.get("tags") if isinstance(document, dict) else None
-    words = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return {match[1].upper() for match in map(_TAG.fullmatch, words) if match}

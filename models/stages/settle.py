@@ -193,7 +193,7 @@ def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> H
         )
     blocked = result.verdict is Verdict.BLOCKED
     now = Versions(
-        logic=result.definition.version,
+        logic=result.logic,
         evidence=result.sight.model.version,
         attack=kit.catalogue.version,
     )

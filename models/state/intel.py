@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy import Row, Select, and_, func, or_, select
 
 from huntonce.models.intel import AddCounts, IntelObject
 from huntonce.models.state.codec import stix_content
@@ -185,6 +185,11 @@ class Intel:
             )
             for row in self._work.connection().execute(query)
         )
+
+    def revision(self) -> int:
+        """A number that grows with every version that is stored."""
+        found = self._work.connection().execute(select(func.max(OBJECTS.number))).scalar()
+        return int(found or 0)
 
     def cursor(self, feed: str) -> str | None:
         """Where the feed's next pull starts; None before its first."""

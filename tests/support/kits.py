@@ -13,6 +13,7 @@ from huntonce.connectors.detections.memory import MemoryDetections
 from huntonce.connectors.intel.author import author_case
 from huntonce.connectors.intel.author_words import author_opinion, author_ruled_out
 from huntonce.connectors.siem.memory import MemorySiem
+from huntonce.connectors.sigma.received import read_rule
 from huntonce.connectors.sigma.rules import validate_rule
 from huntonce.connectors.tickets.memory import MemoryTickets
 from huntonce.models.approval import Rule
@@ -260,6 +261,7 @@ def bench(
         cases=cases,
         rules=rules,
         check_rule=validate_rule,
+        read_rule=read_rule,
         try_out=try_out,
         engine="test",
         author_case=lambda intel, mask: author_case(intel, mask=mask),

@@ -11,10 +11,11 @@ from huntonce.connectors.siem.sweep.sweeping import sweep
 from huntonce.connectors.sigma.pack import CompiledRule, RulePack
 from huntonce.connectors.sigma.packcache import load_pack, rule_files
 from huntonce.connectors.sigma.rules import load_documents
-from huntonce.models.errors import DomainError, TerminalError
+from huntonce.models.errors import DomainError
 from huntonce.models.ids import digest
 from huntonce.models.ports import Siem
-from huntonce.models.rules import RULE_FIELDS, RuleLook, RuleMatches, RuleUnseen
+from huntonce.models.rulelook import ask_rule
+from huntonce.models.rules import RuleLook, RuleMatches, RuleText, RuleUnseen
 from huntonce.models.windows import Window
 
 Resolve = Callable[[str], tuple[str, ...]]
@@ -127,25 +128,20 @@ class TaggedRules:
             reason = "Sigma filters in other files work on the lake only"
             unseen.append(RuleUnseen(title=rule.title, reason=reason))
             return None
-        try:
-            result = siem.search_rule(text, window, RULE_FIELDS)
-        except TerminalError as error:
-            unseen.append(
-                RuleUnseen(title=rule.title, reason=f"{siem.name} cannot run it: {error}")
-            )
-            return None
-        if not result.table.num_rows and (result.absent_source or result.absent_fields):
-            reason = ", ".join(result.absent_fields) or "no event of its log source"
-            unseen.append(RuleUnseen(title=rule.title, reason=f"not there: {reason}"))
-            return None
         told = document.get("falsepositives")
-        return RuleMatches(
-            id=rule.id,
-            title=rule.title,
-            level=rule.level,
-            author=rule.author,
-            falsepositives=tuple(str(item) for item in told) if isinstance(told, list) else (),
-            table=result.table,
-            query="\n".join(result.queries),
-            truncated=result.truncated,
+        answer = ask_rule(
+            siem,
+            RuleText(
+                id=rule.id,
+                title=rule.title,
+                text=text,
+                level=rule.level,
+                author=rule.author,
+                falsepositives=tuple(map(str, told)) if isinstance(told, list) else (),
+            ),
+            window,
         )
+        if isinstance(answer, RuleUnseen):
+            unseen.append(answer)
+            return None
+        return answer

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from huntonce.connectors.siem.labfiles import write_lab
-from huntonce.models.hypothesis import Verdict
+from huntonce.models.finding import Disposition
+from huntonce.models.hypothesis import Hypothesis, Verdict
 from huntonce.models.lab.company import LabSpec, build_company
+from huntonce.models.rules import RULE_FIELDS
 from huntonce.models.stages.ioctypes import Status, Swept
-from huntonce.models.stages.received import received_rules
+from huntonce.models.stages.received import ReceivedRule, received_rules
+from huntonce.models.stages.settle import Settled
+from huntonce.models.windows import Window
 from tests.integration.sharing.login import COLLECTION
 from tests.integration.sharing.organisations import (
     Organisation,
@@ -50,8 +54,8 @@ def found_and_published(first: Organisation, collection: str) -> list[dict[str, 
     return there
 
 
-def becomes_a_hunt(second: Organisation) -> None:
-    """What the second organisation pulls is a hypothesis, with a rule that can be run."""
+def becomes_a_hunt(second: Organisation) -> tuple[Hypothesis, tuple[ReceivedRule, ...]]:
+    """What the second organisation pulls is a hypothesis, with rules that can be run."""
     collected, made = second.pull()
     assert collected.counts.new > 0
     (hypothesis,) = [h for h in made.hypotheses if h.technique_id == TECHNIQUE]
@@ -60,7 +64,48 @@ def becomes_a_hunt(second: Organisation) -> None:
     assert {s.feed for s in hypothesis.sources} == {"shared"}
     rules = received_rules(second.home.kit(), TECHNIQUE)
     assert rules
-    assert all(one.faults == () for one in rules)
+    assert all(one.text.fault == "" for one in rules)
+    return hypothesis, rules
+
+
+def hunted_with(
+    second: Organisation,
+    hypothesis: Hypothesis,
+    rules: tuple[ReceivedRule, ...],
+    there: list[dict[str, Any]],
+) -> tuple[Settled, set[str]]:
+    """The hunt of what came from the feed, and the events that the received rules found in it.
+
+    Each rule is a check of the kept run: the rule byte for byte as it stands on the server, put
+    to this SIEM. What a check of a rule counted is in findings that name the rule and its source.
+    """
+    settled = second.hunt(hypothesis.id)
+    assert settled.hypothesis.id == hypothesis.id
+    with second.home.store.unit() as unit:
+        run = unit.hunts.get(settled.run.id)
+    assert run is not None
+    sent = {one["id"]: one["pattern"] for one in there if one.get("pattern_type") == "sigma"}
+    siem = second.home.siem()
+    window = Window(run.start, run.end)
+    found: set[str] = set()
+    for rule in rules:
+        (check,) = [c for c in run.checks if rule.origin.ids[0] in c.name]
+        assert sent[rule.origin.ids[0]] == rule.text.text
+        assert "from shared" in check.origin
+        if not check.executed:
+            assert check.why
+            continue
+        result = siem.search_rule(rule.text.text, window, RULE_FIELDS)
+        assert check.query == "\n".join(result.queries)
+        assert check.events == result.table.num_rows
+        uids = set(result.table.column("uid").to_pylist())
+        named = [f for f in settled.findings if f.details.get("rule") == rule.text.title]
+        held = {ref.uid for f in named for ref in f.events} & uids
+        assert all("from shared" in f.reason for f in named)
+        assert all(f.state is Disposition.SUSPICIOUS for f in named)
+        found |= held
+    assert found, [(c.name, c.events, c.why) for c in run.checks]
+    return settled, found
 
 
 def events_of_rules(swept: Swept) -> set[str]:
@@ -89,17 +134,18 @@ def test_a_made_up_company_finds_what_another_one_published(
     first = Organisation.found(tmp_path / "first", "Ostermark", collection)
     second = Organisation.found(tmp_path / "second", "Nordkai", collection)
     first.record(companies[0])
-    found_and_published(first, collection)
+    there = found_and_published(first, collection)
 
-    becomes_a_hunt(second)
+    hypothesis, rules = becomes_a_hunt(second)
     second.record(companies[1])
     swept = second.run_received(TECHNIQUE)
-    settled = second.hunt(TECHNIQUE)
+    settled, by_received = hunted_with(second, hypothesis, rules, there)
 
     by_rule = events_of_rules(swept)
     assert by_rule, [(r.name, r.status, r.why) for r in swept.results]
     mine = {ref.uid for case in settled.cases for ref in case.events}
     assert mine & by_rule
+    assert mine & by_received
 
 
 def test_the_answer_of_the_second_reaches_the_first_and_its_own_words_start_nothing(
@@ -152,15 +198,17 @@ def test_a_real_intrusion_travels_to_another_organisation_s_own_recording_of_it(
     first = Organisation.found(tmp_path / "first", "First", collection)
     second = Organisation.found(tmp_path / "second", "Second", collection)
     first.record(telemetry / one["file"] for one in attack)
-    found_and_published(first, collection)
+    there = found_and_published(first, collection)
 
-    becomes_a_hunt(second)
+    hypothesis, rules = becomes_a_hunt(second)
     second.record(telemetry / one["file"] for one in (*attack, *ordinary))
     swept = second.run_received(TECHNIQUE)
 
     with first.home.store.unit() as unit:
         seen = {ref.uid for case in unit.cases.list() for ref in case.events}
     assert seen & events_of_rules(swept)
+    _, by_received = hunted_with(second, hypothesis, rules, there)
+    assert seen & by_received
     usual = {host.partition(".")[0].upper() for one in ordinary for host in one["hosts"]}
     broken_into = {host.partition(".")[0].upper() for one in attack for host in one["hosts"]}
     assert not {host for one in hits(swept) for host in one.hosts} & (usual - broken_into)
