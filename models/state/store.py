@@ -154,6 +154,14 @@ class Store:
         finally:
             work.leave()
 
+    def set_aside_counts(self) -> dict[str, int]:
+        """Kind of input to how much refused input of it waits."""
+        work = Work(self._engine, self.clock)
+        try:
+            return SetAsides(work.enter()).counts()
+        finally:
+            work.leave()
+
     def migrate(self) -> None:
         """Create or upgrade the tables; nothing where they are as needed.
 
