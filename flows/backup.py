@@ -32,7 +32,7 @@ _PASSING = frozenset({".staging", ".trash", "cache", "__pycache__"})
 _LOCKS = ".lock"
 _PACKED = (".parquet", ".arrow", ".gz", ".zip")
 _CHUNK = 1024 * 1024
-_STORE = "the store is in PostgreSQL and not in this file: back it up with pg_dump"
+_STORE = "the store is elsewhere (store.url): back it up there, PostgreSQL by pg_dump"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

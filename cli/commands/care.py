@@ -103,7 +103,10 @@ def restore(
                 console.print(f"The transition log has {made.rows} rows and is unbroken.")
             if made.store == "elsewhere":
                 console.print(
-                    Text("Its store is in PostgreSQL: restore that too (pg_restore)", "yellow")
+                    Text(
+                        "Its store is elsewhere (store.url): restore that too (pg_restore)",
+                        "yellow",
+                    )
                 )
             console.print("huntonce doctor looks at the rest.")
 
