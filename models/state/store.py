@@ -214,7 +214,7 @@ def open_store(address: str, *, clock: Clock = utcnow, upgrade: bool = True) -> 
 
 def _make_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
             f"the store's folder cannot be made: {error}", hint="see that its place may be written"
