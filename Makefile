@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint unit bench scale setup lock clean
+.PHONY: demo test lint unit bench scale audit setup lock clean
 
 demo: setup
 	@$(BIN)/huntonce demo
@@ -28,6 +28,10 @@ bench: setup
 SCALE ?= 200
 scale: setup
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
+
+# Licences, an SBOM (build/sbom.cdx.json), and vulnerabilities where pip-audit is installed.
+audit: setup
+	@$(BIN)/python tools/audit.py
 
 setup: $(READY)
 

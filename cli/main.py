@@ -8,6 +8,7 @@ from huntonce.cli.commands import (
     alerts,
     approvals,
     attack,
+    care,
     demo,
     desks,
     detections,
@@ -79,6 +80,9 @@ app.command("explain")(explain.explain)
 app.command("pack")(pack.pack)
 app.command("report")(programme.report)
 app.command("metrics")(programme.metrics)
+app.command("doctor")(care.doctor)
+app.command("backup")(care.backup)
+app.command("restore")(care.restore)
 app.command("loop")(serving.loop)
 app.command("serve")(serving.serve)
 app.command("register")(serving.register)

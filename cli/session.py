@@ -49,6 +49,8 @@ def session(home: Path, *, as_json: bool, writes: bool = False) -> "Iterator[tup
                 f"{home} belongs to the demo, which makes it anew each time; "
                 "use --home for a home of your own"
             )
+        if writes and home.parent.is_dir() and not home.exists():
+            home.mkdir(mode=0o700, exist_ok=True)  # what is in it concerns its owner
         yield opened, output
     except HuntonceError as error:
         output.problem(str(error), error.hint)

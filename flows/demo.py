@@ -81,7 +81,7 @@ def fresh_home(path: Path) -> None:
                 hint="huntonce demo --home SOMEWHERE-ELSE",
             )
         shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     (path / DEMO_MARK).write_text("huntonce demo makes this folder anew each time\n")
 
 

@@ -26,7 +26,7 @@ def init(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
         path = home / FILE
         if path.exists():
             raise ConfigError(f"{path} exists already", hint="edit it, or choose another --home")
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text((files("huntonce.content") / "huntonce.example.toml").read_text())
 

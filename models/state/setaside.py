@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, func, select, update
 
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 from huntonce.models.state.codec import sha256
@@ -82,6 +82,12 @@ class SetAsides:
         found = ROWS.taken_at.is_not(None) if taken else ROWS.taken_at.is_(None)
         query = select(SET_ASIDE).where(found).order_by(ROWS.number)
         return self._read(query if kind is None else query.where(ROWS.kind == kind.value))
+
+    def counts(self) -> dict[str, int]:
+        """Kind of input to how many wait."""
+        waiting = select(ROWS.kind, func.count()).where(ROWS.taken_at.is_(None))
+        rows = self._work.connection().execute(waiting.group_by(ROWS.kind))
+        return {row[0]: row[1] for row in rows}
 
     def taken(self, number: int, *, at: datetime) -> None:
         """It passed."""

@@ -154,6 +154,14 @@ class Store:
         finally:
             work.leave()
 
+    def set_aside_counts(self) -> dict[str, int]:
+        """Kind of input to how much refused input of it waits."""
+        work = Work(self._engine, self.clock)
+        try:
+            return SetAsides(work.enter()).counts()
+        finally:
+            work.leave()
+
     def migrate(self) -> None:
         """Create or upgrade the tables; nothing where they are as needed.
 
@@ -206,7 +214,7 @@ def open_store(address: str, *, clock: Clock = utcnow, upgrade: bool = True) -> 
 
 def _make_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
             f"the store's folder cannot be made: {error}", hint="see that its place may be written"

@@ -92,3 +92,14 @@ def test_every_command_option_setting_and_flow_says_what_it_is() -> None:
     ]
     assert undocumented("| `part.name` | `1` |  |") == ["`part.name`"]
     assert undocumented("| flow |  | `0 7 * * 1` |") == ["flow"]
+
+
+def test_the_threat_model_names_modules_and_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = set(re.findall(r"`(test_\w+)`", page))
+    modules = set(re.findall(r"`((?:cli|flows|connectors|models)/[\w/.]+)`", page))
+
+    assert len(tests) > 40
+    assert [name for name in sorted(tests) if f"def {name}(" not in written] == []
+    assert [name for name in sorted(modules) if not (ROOT / name).exists()] == []
