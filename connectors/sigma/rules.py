@@ -16,6 +16,7 @@ from sigma.validators.core import validators as core_validators
 from huntonce.connectors.sigma.logsource import variants
 from huntonce.models.attack import Catalogue
 from huntonce.models.attack_tags import tag_faults
+from huntonce.models.content_files import bound_depth
 from huntonce.models.errors import DomainError
 from huntonce.models.query import SigmaSearch
 
@@ -24,6 +25,9 @@ MAX_RULE_TEXT = 1_048_576
 
 MAX_RULE_NODES = 100_000
 """Most values of a rule after YAML aliases are followed: an alias bomb ends here."""
+
+MAX_RULE_DEPTH = 400
+"""Deepest nesting of a rule: far deeper would end the process inside the parser."""
 
 _NETWORK_VALIDATORS = frozenset({"attacktag", "d3_fendtag"})
 _ATTACK_TAG = re.compile(r"\Aattack\.(?:[tgs]\d{4}(?:\.\d{3})?|[a-z]+(?:-[a-z]+)*)\Z")
@@ -128,6 +132,7 @@ def load_documents(text: str) -> list[Any]:
         raise DomainError(f"the rule is longer than {MAX_RULE_TEXT} characters")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        bound_depth(text, MAX_RULE_DEPTH)
         documents = list(yaml.load_all(text, Loader=loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DomainError(f"not YAML: {' '.join(str(error).split())}") from error
