@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_048_576
 MAX_NODES = 100_000
 """Most values of a file after YAML aliases are followed."""
+MAX_DEPTH = 50
 MAX_REASON = 500
 T = TypeVar("T")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -46,7 +47,7 @@ def load(
         text = item.read_bytes()
         if len(text) > MAX_BYTES:
             raise DomainError(f"larger than {MAX_BYTES} bytes")
-        return build(_checked(text.decode(), schema, ours=ours))
+        return build(checked(text.decode(), schema, ours=ours))
     except (ValueError, yaml.YAMLError, RecursionError, OSError) as error:
         refused.append(
             SetAside(
@@ -93,14 +94,52 @@ def _validator(schema: str) -> "Draft202012Validator":
     return Draft202012Validator(json.loads(text))
 
 
-def _checked(text: str, schema: str, *, ours: bool) -> Any:  # noqa: ANN401 - YAML is any until it is checked
+def bounded(text: str, *, ours: bool = False) -> Any:  # noqa: ANN401 - YAML is any until it is checked
+    """A YAML text as plain values.
+
+    Raises:
+        DomainError: It holds more than it may, or keys that are no text.
+        yaml.YAMLError: It is no YAML.
+    """
+    if not ours:
+        bound_depth(text)
     document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, in C where there is one
     _bound(document)
+    return document
+
+
+def checked(text: str, schema: str, *, ours: bool) -> Any:  # noqa: ANN401 - as above
+    """A YAML text that a schema allows; what is ours is not checked each time.
+
+    Raises:
+        PlacedError: The schema does not allow it; says where. Otherwise as ``bounded``.
+    """
+    document = bounded(text, ours=ours)
     # What we ship is checked against the schema by a test, not each time it is read.
     for error in () if ours else _validator(schema).iter_errors(document):
         place = "/".join(str(part) for part in error.absolute_path) or "top level"
         raise PlacedError(place, error.message[:MAX_REASON])
     return document
+
+
+def bound_depth(text: str, most: int = MAX_DEPTH) -> None:
+    """Refuse deep nesting while it is read event by event: composing it ends the process in C.
+
+    Raises:
+        DomainError: It is nested deeper than that.
+        yaml.YAMLError: It is no YAML.
+    """
+    # Each level takes one of these at least, so most texts need not be read twice.
+    if sum(map(text.count, "[{-?:")) <= most:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > most:
+            raise DomainError(f"it is nested deeper than {most}")
 
 
 def _bound(document: object) -> None:

@@ -230,7 +230,7 @@ def line_of(text: str, place: str) -> int | None:
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return None
     found: yaml.Node | None = None
     for step in place.split("/"):

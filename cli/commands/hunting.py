@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from huntonce.cli.commands.huntfiles import export_hunt, import_hunt, write_new
 from huntonce.cli.output import FAILED, cell, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
@@ -311,7 +312,7 @@ def new(
 ) -> None:
     """Write a commented hunt definition to begin with; never over one that is there."""
     from huntonce.models.content_hunts import skeleton
-    from huntonce.models.errors import ConfigError, DomainError
+    from huntonce.models.errors import DomainError
 
     with session(home, as_json=as_json) as (opened, output):
         known = opened.catalogue.technique(technique)
@@ -319,12 +320,9 @@ def new(
             raise DomainError(f"ATT&CK knows no technique {technique!r}")
         text = skeleton(name, known.id, opened.catalogue.name(known.id))
         path = out / f"{name}.yml"
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            raise ConfigError(f"{path} is there already", hint="choose another name") from None
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from error
+        write_new(path, text)
         output.answer({"path": str(path)}, lambda console: console.print(f"wrote {path}"))
+
+
+hunts.command("import")(import_hunt)
+hunts.command("export")(export_hunt)

@@ -16,6 +16,7 @@ from sigma.validators.core import validators as core_validators
 from huntonce.connectors.sigma.logsource import variants
 from huntonce.models.attack import Catalogue
 from huntonce.models.attack_tags import tag_faults
+from huntonce.models.content_files import bound_depth
 from huntonce.models.errors import DomainError
 from huntonce.models.query import SigmaSearch
 
@@ -25,12 +26,8 @@ MAX_RULE_TEXT = 1_048_576
 MAX_RULE_NODES = 100_000
 """Most values of a rule after YAML aliases are followed: an alias bomb ends here."""
 
-MAX_RULE_DEPTH = 100
-"""Deepest nesting of a rule; the C loader recurses, and some thousands deep it kills the process.
-"""
-_SURELY_SHALLOW = 300
-"""Fewer brackets than this and shorter lines nest less deep than the loader can bear: each level
-of a block takes a column of its own, or at most every other one."""
+MAX_RULE_DEPTH = 400
+"""Deepest nesting of a rule: far deeper would end the process inside the parser."""
 
 _NETWORK_VALIDATORS = frozenset({"attacktag", "d3_fendtag"})
 _ATTACK_TAG = re.compile(r"\Aattack\.(?:[tgs]\d{4}(?:\.\d{3})?|[a-z]+(?:-[a-z]+)*)\Z")
@@ -135,28 +132,12 @@ def load_documents(text: str) -> list[Any]:
         raise DomainError(f"the rule is longer than {MAX_RULE_TEXT} characters")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _bound_depth(text, loader)
+        bound_depth(text, MAX_RULE_DEPTH)
         documents = list(yaml.load_all(text, Loader=loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DomainError(f"not YAML: {' '.join(str(error).split())}") from error
     _bound(documents)
     return [document for document in documents if document is not None]
-
-
-def _bound_depth(text: str, loader: type[yaml.SafeLoader]) -> None:
-    """Refuse deep nesting before anything recurses into it: events come one by one."""
-    if text.count("[") + text.count("{") < _SURELY_SHALLOW and all(
-        len(line) < _SURELY_SHALLOW for line in text.split("\n")
-    ):
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_RULE_DEPTH:
-            raise DomainError(f"the rule is nested deeper than {MAX_RULE_DEPTH}")
 
 
 def _bound(documents: list[Any]) -> None:

@@ -88,6 +88,11 @@ def test_a_correlation_rule_is_a_fault_and_its_neighbour_is_kept() -> None:
     assert faults[0].title == "Many"
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 100_000])
+def test_nesting_without_end_is_refused(text: str) -> None:
+    assert "nested deeper" in validate_rule(text)[0]
+
+
 def test_an_alias_bomb_is_refused() -> None:
     bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n"
