@@ -1,4 +1,4 @@
-"""Prefect's pages in a real browser: from the hunt's form to its page, an approval and the case.
+"""Prefect's pages in a real browser: from the hunt's form to its page.
 
 HUNTONCE_SHOTS=docs/operators renews the pictures of the operator's guide.
 """
@@ -14,8 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.models.lab.company import LabSpec, build_company
-from tests.e2e.conftest import Run
-from tests.support.serving import Served, ask, serving, wait_for
+from tests.support.serving import Served, serving, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -63,19 +62,6 @@ def form(page: Page, served: Served, name: str) -> None:
     page.goto(f"/deployments/deployment/{served.deployment(name)['id']}/run")
     expect(page.get_by_role("button", name="Submit")).to_be_visible()
     expect(page.get_by_role("article").first).to_be_visible()
-
-
-def choose(page: Page, word: str) -> None:
-    """Pick a word of the form's one list, as with the keyboard: it closes when fields are drawn."""
-    control = page.locator(".p-select-button__control")
-    choices = page.locator(".p-select-option")
-    for _ in range(20):
-        control.press("ArrowDown")
-        page.wait_for_timeout(500)
-        if choices.count():
-            break
-    choices.filter(has_text=word).click()
-    expect(control).to_have_text(word)
 
 
 def submit(page: Page, served: Served, name: str) -> str:
@@ -142,31 +128,3 @@ def test_a_hunt_is_started_watched_and_read(page: Page, served: Served) -> None:
     assert rendered.locator("img, script, iframe").count() == 0
     links = rendered.get_by_role("link").all()
     assert {link.get_attribute("href") for link in links} == {"/deployments"}
-
-
-def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonce: Run) -> None:
-    found = huntonce("proposals", "--home", served.home)[1]["proposals"]
-    waiting = [p["id"] for p in found if p["change"] == "deploy"]
-    form(page, served, "decide-proposal")
-    boxes = page.get_by_role("textbox")
-    boxes.nth(1).fill(waiting[0])
-    boxes.nth(2).fill("Amy")
-    choose(page, "approve")
-    shoot(page, "decide-form")
-    run = submit(page, served, "decide-proposal")
-    watch(page, run)
-
-    (decided,) = [
-        p
-        for p in huntonce("proposals", "--home", served.home)[1]["proposals"]
-        if p["id"] == waiting[0]
-    ]
-    assert (decided["state"], decided["decided_by"]) == ("approved", "Amy")
-    detections = huntonce("detections", "--home", served.home)[1]["detections"]
-    running = [
-        d["id"] for d in detections if any(x["observed"] == "enabled" for x in d["deployments"])
-    ]
-    assert decided["subject"] in running
-    newest = ask("GET", f"{served.api}/artifacts/proposals/latest")
-    assert "# Proposals" in newest["data"]
-    assert f"| {waiting[0]} |" not in newest["data"]
