@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -130,6 +131,36 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
 
     assert sent["state"]["type"] == "COMPLETED", sent["state"]
     assert {"indicator", "report"} & taxii_types(taxii)
+
+
+def test_a_schedule_that_was_switched_on_fires_a_hunt(served: Served, huntonce: Run) -> None:
+    deployment = served.deployment("hunt")
+    before = {run["id"] for run in served.runs("hunt")}
+    address = f"{served.api}/deployments/{deployment['id']}/schedules"
+    now = datetime.now(UTC).isoformat()
+    schedule = {"schedule": {"interval": 20, "anchor_date": now}, "active": True}
+    made = ask("POST", address, [schedule])
+    try:
+        run = wait_for(
+            lambda: next(
+                (
+                    r
+                    for r in served.runs("hunt")
+                    if r["id"] not in before and r["state_type"] == "COMPLETED"
+                ),
+                None,
+            ),
+            "a scheduled hunt",
+        )
+    finally:
+        ask("DELETE", f"{address}/{made[0]['id']}")
+
+    assert run["auto_scheduled"]
+    hunts = [k for k in served.pages() if k.startswith("hunt-")]
+    newest = max(hunts, key=lambda key: int(key.removeprefix("hunt-")))
+    shown = huntonce("show", newest.upper(), "--home", served.home)[1]
+    assert shown["state"] == "concluded"
+    assert shown["outcomes"]
 
 
 def test_a_cancelled_hunt_leaves_nothing_half_done(served: Served, huntonce: Run) -> None:

@@ -1,5 +1,7 @@
 """The first tables."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -216,7 +218,7 @@ def _desks() -> None:
     )
 
 
-def _desk(name: str, *more: sa.Column[object]) -> None:
+def _desk(name: str, *more: sa.Column[Any]) -> None:
     op.create_table(
         name,
         sa.Column("number", sa.Integer, primary_key=True),
