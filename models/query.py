@@ -149,6 +149,18 @@ class SiemCapabilities:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+def sum_fill(parts: pa.Table) -> pa.Table:
+    """Parts of an answer of ``FILL_SCHEMA`` added up, in the order of its keys.
+
+    Stored and not searchable in one part (null) is so in all of them.
+    """
+    keys = ["host", "channel", "event_id", "field"]
+    strict = pc.ScalarAggregateOptions(skip_nulls=False)
+    summed = parts.group_by(keys).aggregate([("filled", "sum", strict), ("events", "sum")])
+    whole = summed.rename_columns(FILL_SCHEMA.names).cast(FILL_SCHEMA)
+    return whole.sort_by([(key, "ascending") for key in keys])
+
+
 def count_by_hour(result: SearchResult) -> pa.Table:
     """A search's events as ``COUNT_SCHEMA``."""
     table = result.table.select(["host", "time"])

@@ -32,6 +32,7 @@ from huntonce.models.query import (
     SearchResult,
     SiemCapabilities,
     SigmaSearch,
+    sum_fill,
 )
 from huntonce.models.windows import Window
 
@@ -176,12 +177,7 @@ class RememberingSiem(Siem):
             FILL_SCHEMA,
             hourly=False,
         )
-        table = self._answer(asked, window)
-        keys = ["host", "channel", "event_id", "field"]
-        # Stored and not searchable in one span (null) is so in all of them.
-        strict = pc.ScalarAggregateOptions(skip_nulls=False)
-        summed = table.group_by(keys).aggregate([("filled", "sum", strict), ("events", "sum")])
-        return summed.rename_columns(FILL_SCHEMA.names).cast(FILL_SCHEMA)
+        return sum_fill(self._answer(asked, window))
 
     @override
     def lags(self, window: Window) -> pa.Table:

@@ -38,6 +38,7 @@ from huntonce.models.query import (
     SearchResult,
     SiemCapabilities,
     SigmaSearch,
+    sum_fill,
 )
 from huntonce.models.windows import Window
 
@@ -125,10 +126,7 @@ class PostgresSiem(Siem):
                 for rows in pages:
                     view = view_of(session, lake.table(rows), channel)
                     tables.append(fill_of(session, view, wanted, window))
-        keys = ["host", "channel", "event_id", "field"]
-        counted = pa.concat_tables(tables).group_by(keys)
-        summed = counted.aggregate([("filled", "sum"), ("events", "sum")])
-        return summed.rename_columns(FILL_SCHEMA.names).cast(FILL_SCHEMA)
+        return sum_fill(pa.concat_tables(tables))
 
     # ------------------------------------------------------------ search
 
