@@ -1,20 +1,22 @@
-"""Prefect's pages in a real browser: from the hunt's form to its page.
+"""Prefect's pages in a real browser: from the hunt's form to its page, an approval and the case.
 
 HUNTONCE_SHOTS=docs/operators renews the pictures of the operator's guide.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as Late
 
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.models.lab.company import LabSpec, build_company
-from tests.support.serving import Served, serving, wait_for
+from tests.e2e.conftest import Run
+from tests.support.serving import Served, ask, serving, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -62,6 +64,25 @@ def form(page: Page, served: Served, name: str) -> None:
     page.goto(f"/deployments/deployment/{served.deployment(name)['id']}/run")
     expect(page.get_by_role("button", name="Submit")).to_be_visible()
     expect(page.get_by_role("article").first).to_be_visible()
+
+
+def choose(page: Page, word: str, *, among: Sequence[str]) -> None:
+    """Pick a word of the form's one list, by keyboard and click.
+
+    The form draws its fields anew a moment after one was filled, which closes an open list.
+    """
+    control = page.locator(".p-select-button__control")
+    choices = page.locator(".p-select-option")
+    for _ in range(10):
+        control.press("ArrowDown")
+        try:
+            choices.filter(has_text=word).wait_for(timeout=3_000)
+            assert choices.all_inner_texts() == list(among)
+            choices.filter(has_text=word).click(timeout=3_000)
+        except Late:
+            continue
+        break
+    expect(control).to_have_text(word)
 
 
 def submit(page: Page, served: Served, name: str) -> str:
@@ -128,3 +149,34 @@ def test_a_hunt_is_started_watched_and_read(page: Page, served: Served) -> None:
     assert rendered.locator("img, script, iframe").count() == 0
     links = rendered.get_by_role("link").all()
     assert {link.get_attribute("href") for link in links} == {"/deployments"}
+
+
+def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonce: Run) -> None:
+    found = huntonce("proposals", "--home", served.home)[1]["proposals"]
+    waiting = [p["id"] for p in found if p["change"] == "deploy"]
+    form(page, served, "decide-proposal")
+    boxes = page.get_by_role("textbox")
+    boxes.nth(1).fill(waiting[0])
+    boxes.nth(2).fill("Amy")
+    choose(page, "approve", among=("approve", "reject"))
+    shoot(page, "decide-form")
+    run = submit(page, served, "decide-proposal")
+    watch(page, run)
+
+    (decided,) = [
+        p
+        for p in huntonce("proposals", "--home", served.home)[1]["proposals"]
+        if p["id"] == waiting[0]
+    ]
+    assert (decided["state"], decided["decided_by"]) == ("approved", "Amy")
+    detections = huntonce("detections", "--home", served.home)[1]["detections"]
+    running = [
+        d["id"] for d in detections if any(x["observed"] == "enabled" for x in d["deployments"])
+    ]
+    assert decided["subject"] in running
+    wanted = {"artifacts": {"key": {"any_": ["proposals"]}}, "sort": "CREATED_DESC", "limit": 1}
+    (newest,) = ask("POST", f"{served.api}/artifacts/filter", wanted)
+    page.goto(f"/artifacts/artifact/{newest['id']}")
+    expect(page.get_by_role("heading", name="Proposals")).to_be_visible()
+    expect(page.get_by_role("cell", name=waiting[0], exact=True)).to_have_count(0)
+    shoot(page, "proposals")
