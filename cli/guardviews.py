@@ -10,10 +10,10 @@ from rich.text import Text
 from huntonce.cli import views
 from huntonce.cli.alertviews import alert_rows
 from huntonce.cli.output import cell, clean, table
-from huntonce.models.certifying import broken
 from huntonce.models.detection import ON_DUTY, Detection
 from huntonce.models.guarding import Record, filter_facts, record, sole_cover, staleness
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.sealing import broken
 from huntonce.models.stages.certify import Certified, find
 from huntonce.models.stages.guard import DriftLine, now_of
 from huntonce.models.stages.kit import Kit

@@ -12,14 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huntonce.flows.meaning import policy_of, profile_of
 from huntonce.flows.settings import (
     CollectionSettings,
     DestinationSettings,
     Settings,
     TaxiiSettings,
     load_settings,
-    policy_of,
-    profile_of,
 )
 from huntonce.models.errors import ConfigError
 from huntonce.models.ids import digest, stix_id

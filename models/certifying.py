@@ -1,19 +1,19 @@
-"""Certifying: from what a rule did when it was run to a sealed certificate, and back again.
+"""Certifying: from what a rule did when it was run to a sealed certificate.
 
 Pure: the stages run the rule on SIEMs and fixtures, and hand the results over.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from huntonce.models.detecting import canonical_sha256, poisson_interval
-from huntonce.models.detection import Certificate, Detection, DetectionState, Fixture
+from huntonce.models.detection import Certificate, DetectionState, Fixture
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.ids import digest
+from huntonce.models.sealing import filters_sha256, fixtures_sha256, sealed
 from huntonce.models.windows import Window
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 MIN_RECALL = 0.8
 MOST_FIXTURES = 20
 """Of each kind, evil and usual: enough to judge by, few enough to read."""
-_WORD = re.compile(r"\(|\)|[^\s()]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,131 +271,3 @@ def _for_stable(made: Certificate, terms: Terms) -> Iterator[str]:
             f"for stable: the replay is {made.days:.1f} days long, {terms.stable_days:g} are"
             " asked for"
         )
-
-
-# ---------------------------------------------------------------- pins
-
-
-def filters_sha256(filters: Iterable[str]) -> str:
-    """Hash of the filters' meaning, in their order; "" where there are none."""
-    pinned = [canonical_sha256(text) for text in filters]
-    return digest(pinned) if pinned else ""
-
-
-def fixtures_sha256(fixtures: Iterable[Fixture]) -> str:
-    """Hash of the kept events, whatever their order; "" where there are none."""
-    pinned = sorted((f.ref.uid, f.malicious, f.body) for f in fixtures)
-    return digest(pinned) if pinned else ""
-
-
-def seal_of(certificate: Certificate) -> str:
-    """The seal that a certificate must carry."""
-    return digest(asdict(replace(certificate, seal="")))
-
-
-def sealed(certificate: Certificate) -> Certificate:
-    """The certificate with its seal."""
-    return replace(certificate, seal=seal_of(certificate))
-
-
-def same_proof(one: Certificate | None, other: Certificate | None) -> bool:
-    """Whether two certificates say the same of the same things, whenever they were issued."""
-    if one is None or other is None:
-        return one is other
-    return replace(one, issued_at=None, seal="") == replace(other, issued_at=None, seal="")
-
-
-def broken(detection: Detection, fixtures: Iterable[Fixture]) -> tuple[str, ...]:
-    """What of a detection is no longer what its certificate was issued for, in words.
-
-    Empty where the proof still speaks of the rule, filters and fixtures as they are.
-    """
-    certificate = detection.certificate
-    if certificate is None:
-        return ("it has no certificate",)
-    if not certificate.seal:
-        return ("its certificate is of an older form, without a seal",)
-    found = []
-    if certificate.seal != seal_of(certificate):
-        found.append("its certificate was changed after it was issued")
-    if certificate.rule_sha256 != canonical_sha256(detection.rule):
-        found.append("its rule was changed after it was certified")
-    if certificate.filters_sha256 != filters_sha256(detection.filters):
-        found.append("its filters were changed after it was certified")
-    if certificate.fixtures_sha256 != fixtures_sha256(fixtures):
-        found.append("its kept events were changed after it was certified")
-    return tuple(found)
-
-
-def changes(before: Certificate, after: Certificate) -> tuple[str, ...]:
-    """What a new run shows that the earlier certificate did not say, in words."""
-    told = []
-    if before.holds != after.holds:
-        told.append("it holds again" if after.holds else "it does not hold any more")
-    if before.rule_sha256 != after.rule_sha256:
-        told.append("the rule is another")
-    if before.filters_sha256 != after.filters_sha256:
-        told.append("the filters are others")
-    if before.engine and before.engine != after.engine:
-        told.append(f"run by {after.engine}, before by {before.engine}")
-    if (before.fired, before.expected) != (after.fired, after.expected):
-        told.append(
-            f"fires on {after.fired} of {after.expected}, before on"
-            f" {before.fired} of {before.expected}"
-        )
-    low, high = after.interval
-    if low > before.interval[1] or high < before.interval[0]:
-        louder = "louder" if low > before.interval[1] else "quieter"
-        told.append(
-            f"{louder}: {after.alerts_a_day:.2f} false alerts a day"
-            f" [{low:.2f} to {high:.2f}], before {before.alerts_a_day:.2f}"
-            f" [{before.interval[0]:.2f} to {before.interval[1]:.2f}]"
-        )
-    if set(before.unexercised) != set(after.unexercised):
-        told.append(f"never exercised: {', '.join(after.unexercised) or 'nothing any more'}")
-    if before.allows is not after.allows:
-        told.append(f"supports status {after.allows.value}, before {before.allows.value}")
-    return tuple(told)
-
-
-# ---------------------------------------------------------------- conditions
-
-
-def polarity(condition: str, names: Sequence[str]) -> dict[str, bool]:
-    """Which selections a condition asks for (True), and which it only excludes (False).
-
-    A selection that it does not name is left out. One that stands on both sides is asked for.
-    """
-    found: dict[str, bool] = {}
-    depth: list[bool] = [True]
-    negate = False
-    words = _WORD.findall(condition)
-    at = 0
-    while at < len(words):
-        word = words[at]
-        at += 1
-        if word == "(":
-            depth.append(depth[-1] != negate)
-            negate = False
-        elif word == ")":
-            if len(depth) > 1:
-                depth.pop()
-            negate = False
-        elif word.lower() == "not":
-            negate = not negate
-        elif word.lower() not in {"and", "or"}:
-            if at + 1 < len(words) and words[at].lower() == "of":
-                word = words[at + 1]
-                at += 2
-            for name in _named(word, names):
-                found[name] = found.get(name, False) or depth[-1] != negate
-            negate = False
-    return found
-
-
-def _named(pattern: str, names: Sequence[str]) -> Iterator[str]:
-    if pattern.lower() == "them":
-        yield from (name for name in names if not name.startswith("_"))
-        return
-    glob = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
-    yield from (name for name in names if glob.fullmatch(name))

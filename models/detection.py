@@ -96,7 +96,7 @@ class Certificate:
         faults: Why it does not, in words.
         allows: The highest status that it supports.
         limits: Why it supports no higher one.
-        seal: Hash over everything above; ``certifying.sealed`` makes it.
+        seal: Hash over everything above; ``sealing.sealed`` makes it.
     """
 
     rule_sha256: str

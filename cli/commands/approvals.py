@@ -20,7 +20,7 @@ TOKEN = "HUNTONCE_APPROVER_TOKEN"  # noqa: S105 - the name of a variable
 def proposals(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Changes that wait for a person."""
     with session(home, as_json=as_json) as (opened, output):
-        from huntonce.flows.settings import policy_of
+        from huntonce.flows.meaning import policy_of
 
         policy = policy_of(opened.settings)
         now = opened.clock()
@@ -109,7 +109,7 @@ def decide(
     if decision not in {"approve", "reject"}:
         raise typer.BadParameter("say approve or reject", param_hint="decision")
     with session(home, as_json=as_json, writes=not code_only) as (opened, output):
-        from huntonce.flows.settings import policy_of
+        from huntonce.flows.meaning import policy_of
 
         code = ""
         if policy_of(opened.settings).approvers or code_only:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from huntonce.models.certifying import broken, changes
 from huntonce.models.detecting import with_status
 from huntonce.models.detection import (
     LADDER,
@@ -19,6 +18,7 @@ from huntonce.models.detection import (
 from huntonce.models.errors import DomainError, StateError
 from huntonce.models.guarding import check_step, staleness
 from huntonce.models.ports import UnitOfWork
+from huntonce.models.sealing import broken, changes
 from huntonce.models.stages.guard import now_of, read_back
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import leave, ordered_message

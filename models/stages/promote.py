@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -10,7 +11,7 @@ from huntonce.models.detecting import applicable, canonical_sha256, rule_id, sig
 from huntonce.models.detection import Certificate, Detection, DetectionState, Fixture
 from huntonce.models.errors import ConnectorError
 from huntonce.models.finding import Disposition, Finding
-from huntonce.models.generalising import Generalised, Row, generalise, kinds_of
+from huntonce.models.generalising import Generalised, generalise, kinds_of
 from huntonce.models.huntdef import DetectionTemplate
 from huntonce.models.intel import SourceRef
 from huntonce.models.ports import UnitOfWork
@@ -29,6 +30,9 @@ from huntonce.models.stages.proving import (
 )
 from huntonce.models.tlp import Tlp
 from huntonce.models.windows import Window
+
+if TYPE_CHECKING:
+    from huntonce.models.behaviours import Row
 
 _LEVELS = ("critical", "high", "medium", "low", "informational")
 

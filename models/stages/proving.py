@@ -20,8 +20,8 @@ from huntonce.models.certifying import (
     certify,
     identities,
     identity,
-    polarity,
 )
+from huntonce.models.conditions import polarity
 from huntonce.models.detection import Certificate, Fixture
 from huntonce.models.errors import ConnectorError, HuntonceError
 from huntonce.models.finding import Disposition, EventRef, Finding

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from huntonce.models.case import Case, CaseState
-from huntonce.models.certifying import same_proof
 from huntonce.models.detection import Deployment, Detection, DetectionState
 from huntonce.models.errors import StateError
 from huntonce.models.finding import Finding
@@ -21,6 +20,7 @@ from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.power import with_words
+from huntonce.models.sealing import same_proof
 from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.hypothesise import answer_in

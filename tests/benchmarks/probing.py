@@ -28,7 +28,7 @@ def measure(root: Path, files: Path, memory: Path, *, but_last: bool) -> dict[st
     """Probe in this process."""
     from huntonce.connectors.siem.lake.lake import Lake  # noqa: PLC0415 - counted as start-up
     from huntonce.connectors.siem.remembering import RememberingSiem  # noqa: PLC0415
-    from huntonce.flows.settings import read_assets  # noqa: PLC0415
+    from huntonce.flows.meaning import read_assets  # noqa: PLC0415
     from huntonce.models.content import load_library  # noqa: PLC0415
     from huntonce.models.profile import Profile  # noqa: PLC0415
     from huntonce.models.stages.probe import look_for_all  # noqa: PLC0415

@@ -18,7 +18,8 @@ from huntonce.connectors.tickets.memory import MemoryTickets
 from huntonce.flows import desks, desksettings
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.desksettings import BUILTIN
-from huntonce.flows.settings import FILE, load_settings, policy_of
+from huntonce.flows.meaning import policy_of
+from huntonce.flows.settings import FILE, load_settings
 from huntonce.models.approval import OURS
 from huntonce.models.case import Determination
 from huntonce.models.errors import ConfigError

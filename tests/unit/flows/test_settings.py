@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from huntonce.flows.settings import FILE, Settings, load_settings, policy_of, profile_of
+from huntonce.flows.meaning import policy_of, profile_of
+from huntonce.flows.settings import FILE, Settings, load_settings
 from huntonce.models.errors import ConfigError
 from huntonce.models.tlp import Tlp
 

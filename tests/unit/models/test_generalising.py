@@ -8,16 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huntonce.connectors.sigma.rules import validate_rule
+from huntonce.models.behaviours import BEHAVIOURS, EVENT_KINDS, Behaviour, Row
 from huntonce.models.detecting import sigma_rule
-from huntonce.models.generalising import (
-    BEHAVIOURS,
-    EVENT_KINDS,
-    Behaviour,
-    Generalised,
-    Row,
-    generalise,
-    kind_of,
-)
+from huntonce.models.generalising import Generalised, generalise, kind_of
 from tests.support.builders import definition
 from tests.support.kits import EVIL_LINE, catalogue, task_xml
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntonce.models.alert import alerts_of
-from huntonce.models.certifying import polarity
+from huntonce.models.conditions import polarity
 from huntonce.models.detecting import poisson_interval
 from huntonce.models.detection import (
     LADDER,

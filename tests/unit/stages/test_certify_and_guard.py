@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from huntonce.models.alert import Alert
-from huntonce.models.certifying import seal_of
 from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.errors import DomainError
 from huntonce.models.guarding import Record, record, write_filter
 from huntonce.models.ledger import Answer
 from huntonce.models.query import SearchResult, SigmaSearch
+from huntonce.models.sealing import seal_of
 from huntonce.models.stages.alerts import events_of, judge
 from huntonce.models.stages.certify import adopt, certify_again, deploy, find, move, retune
 from huntonce.models.stages.dispatch import dispatch
