@@ -104,6 +104,10 @@ class IntelRepository(Protocol):
         """The same for many at once; an object that is not held has no entry."""
         ...
 
+    def creators(self, object_ids: Iterable[str]) -> Mapping[str, str]:
+        """Who made each object that is held: as its first version says, "" where it does not."""
+        ...
+
     def revision(self) -> int:
         """A number that grows with every version that is stored."""
         ...

@@ -109,11 +109,13 @@ def _pull(source: IntelSource, open_unit: OpenUnit, clock: Clock, total: _Sum) -
 
 
 def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _Sum) -> None:
-    counts = unit.intel.add(batch.objects, feed=feed, at=at)
+    objects, foreign = _by_their_makers(unit, batch.objects, feed)
+    refused = (*batch.set_aside, *foreign)
+    counts = unit.intel.add(objects, feed=feed, at=at)
     counts += AddCounts(duplicate=batch.unread)
-    new = unit.quarantine.add(batch.set_aside, at=at, feed=feed)
+    new = unit.quarantine.add(refused, at=at, feed=feed)
     unit.feeds.delivered(feed, counts, set_aside=new, skipped=batch.skipped)
-    if batch.digest and not batch.set_aside and not batch.skipped:
+    if batch.digest and not refused and not batch.skipped:
         unit.feeds.took_whole(feed, batch.digest, objects=counts.objects, at=at)
     if batch.cursor is not None:
         # With the last batch, in its own transaction.
@@ -123,7 +125,37 @@ def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _
     total.batches += 1
     total.counts += counts
     total.skipped += batch.skipped
-    total.refused.extend(batch.set_aside)
+    total.refused.extend(refused)
+
+
+def _by_their_makers(
+    unit: UnitOfWork, objects: Iterable[IntelObject], feed: str
+) -> tuple[list[IntelObject], list[SetAside]]:
+    """The objects without those that somebody else than their maker changes or revokes.
+
+    Only its creator may make versions of an object (STIX 2.1, 3.6). An object whose first version
+    names nobody can be changed by anybody.
+    """
+    given = list(objects)
+    makers = dict(unit.intel.creators(one.id for one in given))
+    kept, foreign = [], []
+    for one in given:
+        maker = makers.setdefault(one.id, one.created_by)
+        if not maker or one.created_by == maker:
+            kept.append(one)
+            continue
+        does = "revokes" if one.revoked else "changes"
+        foreign.append(
+            SetAside(
+                kind=InputKind.INTEL,
+                source=feed,
+                place=f"object {one.id}",
+                reason=f"{one.created_by or 'nobody by name'} {does} what {maker} has made",
+                hint="only its creator may; ask the feed why it sends it",
+                payload=one.body[:PAYLOAD_LIMIT],
+            )
+        )
+    return kept, foreign
 
 
 def _end(open_unit: OpenUnit, feed: str, at: datetime, failure: FeedFailure | None) -> None:
@@ -185,6 +217,8 @@ def replay(open_unit: OpenUnit, check: Check, clock: Clock) -> Replayed:
         tried += 1
         feed, at = kept.feed or kept.item.source, clock()
         with open_unit() as unit:
+            objects, foreign = _by_their_makers(unit, objects, feed)
+            faults = (*faults, *foreign)
             brought = unit.intel.add(objects, feed=feed[:256], at=at)
             if faults:
                 unit.quarantine.refused_again(kept.number, faults[0], at=at)

@@ -136,6 +136,20 @@ class Intel:
                 found.setdefault(object_id, []).append(feed)
         return {object_id: tuple(sorted(feeds)) for object_id, feeds in found.items()}
 
+    def creators(self, object_ids: Iterable[str]) -> dict[str, str]:
+        """Who made each object that is held: as its first version says, "" where it does not."""
+        wanted = iter(sorted({clean(one) for one in object_ids}))
+        found: dict[str, str] = {}
+        while chunk := list(islice(wanted, CHUNK)):
+            query = (
+                select(OBJECTS.object_id, OBJECTS.created_by)
+                .where(OBJECTS.object_id.in_(chunk))
+                .order_by(OBJECTS.number)
+            )
+            for object_id, maker in self._work.connection().execute(query):
+                found.setdefault(object_id, maker)
+        return found
+
     def originals(self, object_id: str) -> dict[str, bytes]:
         """Version to the bytes as received, for the versions that were upgraded from STIX 2.0."""
         query = (

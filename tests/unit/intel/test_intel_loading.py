@@ -138,3 +138,68 @@ def test_what_is_kept_in_part_is_not_tried(store: Store) -> None:
     quarantined(store, b'{"a":"' + b"x" * 2_000_000)
 
     assert replay(store.unit, again(), utcnow).cut == 1
+
+
+MAKER, OTHER = (f"identity--{n * 8}-1111-4111-8111-111111111111" for n in ("a", "b"))
+
+
+def tool(maker: str | None, modified: str, **more: object) -> bytes:
+    made = {"created_by_ref": maker} if maker else {}
+    return orjson.dumps({
+        "type": "tool", "spec_version": "2.1", "id": "tool--cccccccc-1111-4111-8111-111111111111",
+        "created": "2026-01-01T00:00:00.000Z", "modified": f"2026-0{modified}-01T00:00:00.000Z",
+        "name": "PsExec", **made, **more,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("intruder", [OTHER, None])
+@pytest.mark.parametrize("revoked", [False, True])
+def test_only_its_maker_changes_or_revokes_an_object(
+    store: Store, tmp_path: Path, intruder: str | None, *, revoked: bool
+) -> None:
+    load(store, write(tmp_path / "a.json", tool(MAKER, "1")), name="theirs")
+
+    hostile = tool(intruder, "2", revoked=revoked, name="PsExec, harmless")
+    refused = load(store, write(tmp_path / "b.json", hostile), name="hostile")
+    again = load(store, tmp_path / "b.json", name="hostile")
+    tried = replay(store.unit, CheckAgain(FeedRules(Tlp.AMBER)), utcnow)
+
+    assert [len(one.set_aside) for one in (refused, again)] == [1, 1]
+    (told,) = refused.set_aside
+    assert (told.payload, told.source) == (hostile, "hostile")
+    assert MAKER in told.reason
+    assert (tried.taken, len(tried.refused)) == (0, 1)
+    with store.unit() as unit:
+        held = unit.intel.get("tool--cccccccc-1111-4111-8111-111111111111")
+        assert held is not None
+        assert (held.content["name"], held.revoked, held.created_by) == ("PsExec", False, MAKER)
+        assert unit.intel.feeds(held.id) == ("theirs",)
+
+
+def test_its_maker_revokes_an_object_through_any_feed(store: Store, tmp_path: Path) -> None:
+    load(store, write(tmp_path / "a.json", tool(MAKER, "1")), name="theirs")
+    by_other_way = load(store, write(tmp_path / "b.json", tool(MAKER, "2", revoked=True)), name="x")
+    assert by_other_way.counts == AddCounts(updated=1)
+    assert by_other_way.set_aside == ()
+    with store.unit() as unit:
+        held = unit.intel.get("tool--cccccccc-1111-4111-8111-111111111111")
+    assert held is not None
+    assert held.revoked
+
+
+def test_of_two_makers_in_one_delivery_the_first_has_it(store: Store, tmp_path: Path) -> None:
+    both = write(tmp_path / "a.json", tool(MAKER, "1"), tool(OTHER, "2", name="mine now"))
+
+    told = load(store, both)
+
+    assert (told.counts, len(told.set_aside)) == (AddCounts(new=1), 1)
+
+
+def test_an_object_that_names_no_maker_may_be_changed_by_anybody(
+    store: Store, tmp_path: Path
+) -> None:
+    load(store, write(tmp_path / "a.json", tool(None, "1")), name="one")
+
+    assert load(store, write(tmp_path / "b.json", tool(OTHER, "2")), name="two").counts == (
+        AddCounts(updated=1)
+    )
