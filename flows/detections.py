@@ -22,7 +22,8 @@ def run_all(kit: Kit) -> GuardRun:
 
 def run_and_tell(kit: Kit) -> GuardRun:
     """Run the detections and tell of new alerts, and of those that could not be run."""
-    ran = run_all(opaque(kit))
+    with asking(kit.siem.name):
+        ran = run_all(opaque(kit))
     lines = [
         f"{row.detection.id} raised {row.fresh} new alerts ({row.alerts} since it was promoted,"
         f" on {len(row.hosts)} hosts): {row.detection.title}"
@@ -46,7 +47,7 @@ def run_detections_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[
         siem: SIEM to run them on.
         home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened, asking(siem):
+    with open_home(home) as opened:
         ran = run_and_tell(opened.kit(siem))
     return {
         "until": ran.until.isoformat() if ran.until else None,

@@ -8,8 +8,10 @@ from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
 from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
+from huntonce.models.detection import Detection
 from huntonce.models.report.markdown import escape
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.guarding import watch_detections
@@ -30,9 +32,34 @@ def verify(kit: Kit) -> Verified:
     return verify_gaps(kit)
 
 
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+def watch(kit: Kit) -> tuple[Detection, ...]:
+    """Whether promoted detections still see what they were made to see; those that changed."""
+    return watch_detections(kit)
+
+
+def watch_and_tell(kit: Kit) -> tuple[Detection, ...]:
+    """Watch the detections, and tell of those that lost or regained their sight."""
+    with asking(kit.siem.name):
+        changed = watch(opaque(kit))
+    if changed:
+        tell(
+            "Detections",
+            *[
+                f"{one.id} {'sees again' if one.healthy else 'does not see any more'}: {one.title}"
+                for one in changed
+            ],
+            blind=sum(not one.healthy for one in changed),
+        )
+    return changed
+
+
 def verify_and_tell(kit: Kit) -> Verified:
-    """Verify gaps, close their tickets, and tell of it."""
-    verified = verify(opaque(kit))
+    """Verify gaps, close their tickets, watch what stands guard, and tell of it."""
+    with asking(kit.siem.name):
+        verified = verify(opaque(kit))
+    # After the gaps: a detection whose evidence is back is not to be reported blind.
+    watch_and_tell(kit)
     dispatch(kit)
     if any(
         (verified.passed, verified.closed, verified.failed, verified.regressed, verified.expired)
@@ -66,8 +93,9 @@ def probe_telemetry(siem: SiemName = "lake", home: HomePath = None) -> dict[str,
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)
-        surveyed = measure(opaque(kit))
-        changed = watch_detections(kit)
+        with asking(kit.siem.name):
+            surveyed = measure(opaque(kit))
+        changed = watch_and_tell(kit)
         dispatch(kit)
     rows = [
         {

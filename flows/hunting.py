@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
+from huntonce.flows.gaps import watch_and_tell
 from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
@@ -22,7 +23,6 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.markdown import hunt_page
-from huntonce.models.stages.guarding import watch_detections
 from huntonce.models.stages.hunt import HuntResult, prepare
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
@@ -244,7 +244,7 @@ def hunt(
         if dry_run:
             return _look_only(kit, hypothesis, window)
         abandon_dead(kit)
-        watch_detections(kit)
+        watch_and_tell(kit)
         answer = ledger(kit, hypothesis, window)
         if not once:
             return summary(run_hunt(kit, hypothesis, window, answer))

@@ -11,6 +11,7 @@ from huntonce.flows.detections import run_and_tell
 from huntonce.flows.gaps import verify_and_tell
 from huntonce.flows.hunting import measure, run_hunt, summary
 from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
+from huntonce.flows.limits import asking
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.progress import Progress
 from huntonce.flows.reporting import write_report
@@ -140,9 +141,10 @@ def _probed(kit: Kit, hypotheses: Sequence[Hypothesis], window: Window) -> Probe
         for span in answer.windows if answer else ():
             asked.setdefault(span, {})[hypothesis.technique_id] = None
     probes = Probes(kit)
-    for span, techniques in asked.items():
-        models = tuple(models_for(kit, techniques).values())
-        measure(opaque(probes), opaque(models), opaque(span))
+    with asking(kit.siem.name):
+        for span, techniques in asked.items():
+            models = tuple(models_for(kit, techniques).values())
+            measure(opaque(probes), opaque(models), opaque(span))
     return probes
 
 
