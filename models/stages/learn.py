@@ -214,7 +214,8 @@ def _tells(case: Case) -> bool:
 
 def _speaks(run: HuntRun, kit: Kit) -> bool:
     power = run.power.value if run.power else 0.0
-    return run.verdict is Verdict.RULED_OUT and power >= kit.policy.power_floor
+    ruled_out = run.verdict is Verdict.RULED_OUT and power >= kit.policy.power_floor
+    return ruled_out and bool(run.hypothesis_id)  # a sweep for indicators is about no behaviour
 
 
 def waiting(kit: Kit) -> tuple[Publication, ...]:

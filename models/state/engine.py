@@ -19,11 +19,12 @@ WAIT_SECONDS = 60
 """How long a writer waits for the one before it."""
 _IMMEDIATE = "huntonce_immediate"
 _ADDRESSES = "sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+_FILE = "sqlite:///"
 
 
 def sqlite_url(path: Path) -> str:
     """The address of a store in a file."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    return f"{_FILE}{path}"
 
 
 def make_engine(address: str) -> Engine:
@@ -48,7 +49,12 @@ def make_engine(address: str) -> Engine:
 
 def _url(address: str) -> URL:
     try:
-        url = make_url(address)
+        # A file's path may hold what separates the parts of an address: all of it is the path.
+        url = (
+            URL.create("sqlite", database=address.removeprefix(_FILE))
+            if address.startswith(_FILE)
+            else make_url(address)
+        )
     except (ArgumentError, ValueError):
         # The text may hold a password: it is not repeated.
         raise ConfigError("the store's address is not one", hint=f"write {_ADDRESSES}") from None

@@ -431,6 +431,20 @@ def test_a_sighting_of_nothing_stays_here_where_too_little_was_seen(tmp_path: Pa
     assert ledger(made) == ()
 
 
+def test_a_sweep_that_ruled_indicators_out_says_nothing_of_a_behaviour(tmp_path: Path) -> None:
+    made, run = ruled_out(tmp_path)
+    plan_ruled_out(made.kit, run, [outlet()])
+    with made.unit() as unit:
+        unit.hunts.add(
+            replace(run, id="", hypothesis_key="of no hypothesis", hypothesis_id=""),
+            actor="test",
+            why="swept",
+        )
+        unit.commit()
+
+    assert unplanned(made.kit, [outlet()]) == ((), ())
+
+
 def test_an_approval_of_one_subject_sends_the_identity_that_another_planned(
     tmp_path: Path,
 ) -> None:
