@@ -61,10 +61,6 @@ def _show(
         return
     for number, fix in enumerate(fixes[:RANKED], start=1):
         show_fix(console, fix, number=number)
-        if number == 1:
-            remedy = fix.gap.remedy
-            command = next(iter(remedy.commands), remedy.text)
-            console.print(Text(f"          {clean(command, 400)}", style="cyan"))
     if fixes:
         console.print()
     shown = [g for g in stored if every or g.state is not GapState.CLOSED]
