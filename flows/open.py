@@ -1,5 +1,6 @@
 """Opening a home for a flow run, and what its tasks share."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,29 @@ from typing import Any, TypeVar, cast
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.utilities.annotations import quote
+from typing_extensions import override
 
 from huntonce.flows.blocks import connectors_of
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.runtime import is_transient
+from huntonce.models.errors import HuntonceError
 
 DEFAULT_HOME = ".huntonce"
 T = TypeVar("T")
+
+
+class _Expected(logging.Filter):
+    """Takes the traceback from what Prefect logs of an expected fault: its words say it all."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HuntonceError):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_Expected())
 
 
 @contextmanager
