@@ -88,8 +88,10 @@ def to_hunt(kit: Kit, hypothesis: Hypothesis, window: Window) -> LedgerAnswer | 
     if only_ours(hypothesis):
         return None
     answer = ledger(kit, hypothesis, window)
-    waits = hypothesis.state is HypothesisState.BLOCKED and answer.answer is Answer.NEW
-    return None if waits else answer
+    # What it could not look at yesterday it cannot today, unless a gap has closed (which makes it
+    # ready again) or what a hunt stands on has changed.
+    blocked = hypothesis.state is HypothesisState.BLOCKED and answer.answer is not Answer.STALE
+    return None if blocked and answer.windows else answer
 
 
 def start(

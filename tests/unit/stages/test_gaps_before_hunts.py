@@ -22,7 +22,7 @@ from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.gapwork import accept, accept_risk, remediate
 from huntonce.models.stages.guarding import watch_detections
 from huntonce.models.stages.hypothesise import ledger
-from huntonce.models.stages.operate import carry_out, default_window, find_target
+from huntonce.models.stages.operate import carry_out, default_window, find_target, to_hunt
 from huntonce.models.stages.survey import survey
 from huntonce.models.stages.watch import verify_gaps
 from tests.support.builders import T0, after, hypothesis, window
@@ -230,6 +230,26 @@ def test_mending_what_hid_the_past_makes_the_windows_that_waited_due(
     assert again is not None
     assert again.state is HypothesisState.READY
     assert wanted in ledger(made.kit, again, wanted).windows
+
+
+def test_a_hypothesis_that_went_blind_after_a_hunt_waits_for_its_gap_too(tmp_path: Path) -> None:
+    made = bench(tmp_path, quiet_day())
+    _, first = carry_out(made.kit, find_target(made.kit, "T1053.005"), default_window(made.kit))
+    assert first.run.verdict is Verdict.RULED_OUT
+    blind = quiet_day(start=after(hours=HOURS), no_audit=HOSTS, no_line=HOSTS)
+    made.siem.add(blind)
+    made.clock.moment = after(hours=2 * HOURS)
+    due = to_hunt(made.kit, find_target(made.kit, "T1053.005"), default_window(made.kit))
+    assert due is not None
+    (rest,) = due.windows
+
+    _, second = carry_out(made.kit, find_target(made.kit, "T1053.005"), rest)
+
+    assert second.run.verdict is Verdict.BLOCKED
+    again = find_target(made.kit, "T1053.005")
+    assert ledger(made.kit, again, default_window(made.kit)).windows == (rest,)
+    assert to_hunt(made.kit, again, default_window(made.kit)) is None
+    assert to_hunt(made.kit, replace(again, state=HypothesisState.READY), rest) is not None
 
 
 # ---------------------------------------------------------------- detections
