@@ -93,7 +93,13 @@ def next_steps(programme: Programme) -> tuple[Step, ...]:
         for view in programme.detections
         if view.guard.promoted and view.guard.faults()
     ]
-    steps += [_mend(view) for view in programme.gaps[:1] if view.open]
+    # In the order of "What to mend first": the page must not name two firsts.
+    order = {fix.gap.id: place for place, fix in enumerate(programme.fixes)}
+    mends = sorted(
+        (view for view in programme.gaps if view.open),
+        key=lambda view: order.get(view.gap.id, len(order)),
+    )
+    steps += [_mend(view) for view in mends[:1]]
     if programme.proposals:
         waiting = count(len(programme.proposals), "proposal")
         verb = "waits" if len(programme.proposals) == 1 else "wait"
@@ -109,7 +115,7 @@ def next_steps(programme: Programme) -> tuple[Step, ...]:
         for view in programme.hypotheses
         if view.hypothesis.state is HypothesisState.READY
     ]
-    steps += [_mend(view) for view in programme.gaps[1:] if view.open]
+    steps += [_mend(view) for view in mends[1:]]
     return tuple(steps[:NEXT_STEPS])
 
 

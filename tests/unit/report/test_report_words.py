@@ -1,13 +1,19 @@
 """Words, numbers and concealing."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from huntonce.models.demand import Fix
 from huntonce.models.hypothesis import Verdict
 from huntonce.models.report import words
 from huntonce.models.report.concealing import HIDDEN, without_passwords
 from huntonce.models.report.html import Exact, attack_url, clamp, cut, visible
+from huntonce.models.report.summary import next_steps
+from tests.unit.report.report_examples import Turning, fill, opened, read
 
 
 @given(st.text())
@@ -97,3 +103,18 @@ def test_a_cut_text_says_so_and_stays_exact() -> None:
 
     assert isinstance(short, Exact)
     assert short == f"{'x' * 10}\n… 20 more characters are in the store"
+
+
+def test_the_page_names_one_gap_as_the_first_to_mend(tmp_path: Path) -> None:
+    clock = Turning()
+    with opened(tmp_path, clock) as store:
+        fill(store, clock)
+        programme = read(store)
+    view = next(view for view in programme.gaps if view.open)
+    views = tuple(replace(view, gap=replace(view.gap, id=name)) for name in ("GAP-8", "GAP-9"))
+    for first in views:
+        fix = Fix(gap=first.gap, unlocks=("H-1",), helps=(), widens=(), actors=(), weight=0.5)
+
+        steps = next_steps(replace(programme, gaps=views, fixes=(fix,)))
+
+        assert next(s.about for s in steps if s.about.startswith("GAP-")) == first.gap.id
