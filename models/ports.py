@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
-from huntonce.models.detection import Detection, Fixture
+from huntonce.models.detection import Detection, Fixture, HeldRule
 from huntonce.models.entity import Entity
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
@@ -244,6 +244,15 @@ class ReadableStore(Protocol):
 
     def rules(self) -> Sequence[str]:
         """Ids of the rules that are there and not retired."""
+        ...
+
+
+@runtime_checkable
+class SwitchedStore(Protocol):
+    """A store of detections on a SIEM that says how its operators have its rules. Optional."""
+
+    def held(self) -> Sequence[HeldRule]:
+        """Every rule with our mark that is there and not retired."""
         ...
 
 

@@ -164,12 +164,15 @@ def drift(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where the store of rules differs from the record; adopt a change that holds."""
+    """Show where the store of rules and the SIEMs differ from the record; adopt what holds.
+
+    A rule that is switched off at a SIEM is shown, and is no drift: that is its operators' to do.
+    """
     from huntonce.cli.guardviews import certified, drift_rows, show_certified, show_drift
     from huntonce.models.stages.certify import adopt as adopt_change
-    from huntonce.models.stages.guard import drift as find_drift
+    from huntonce.models.stages.drifting import drift as find_drift
 
-    with session(home, as_json=as_json, writes=bool(adopt)) as (opened, output):
+    with session(home, as_json=as_json, writes=True) as (opened, output):
         kit = opened.kit()
         if adopt:
             made = adopt_change(kit, adopt)
@@ -178,7 +181,7 @@ def drift(
             return
         rows = drift_rows(find_drift(kit))
         output.answer({"drift": rows}, lambda console: show_drift(console, rows))
-        raise typer.Exit(SET_ASIDE if rows else DONE)
+        raise typer.Exit(SET_ASIDE if any(row["kind"] != "switch" for row in rows) else DONE)
 
 
 @app.command("filter")
