@@ -289,10 +289,11 @@ class Repository(Protocol[E]):
         """
         ...
 
-    def save(self, entity: E, *, actor: str, why: str) -> E:
+    def save(self, entity: E, *, actor: str, why: str, logged: bool = False) -> E:
         """Replace the stored document of a thing that has an id.
 
-        A change of state is logged as a transition.
+        A change of state is logged as a transition; with ``logged`` so is any other change, as a
+        step from the state to itself.
 
         Raises:
             StateError: It is not stored, or was changed by someone else since it was read.

@@ -6,7 +6,7 @@ from functools import partial
 
 import yaml
 
-from huntonce.models.detecting import with_status
+from huntonce.models.detecting import set_aside, with_status
 from huntonce.models.detection import (
     LADDER,
     ON_DUTY,
@@ -288,6 +288,7 @@ def adopt(kit: Kit, name: str) -> Certified:
         filters=filters,
         title=str(yaml.safe_load(rule).get("title", detection.title)),
         level=str(yaml.safe_load(rule).get("level", detection.level)),
+        origin=set_aside(detection.origin, gone=detection.rule, kept=rule),
     )
     return _changed(kit, detection, changed, f"adopted from {kit.rules.name}")
 

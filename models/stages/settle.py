@@ -250,7 +250,10 @@ def _keep_detection(
                 stored,
                 certificate=detection.certificate,
                 rule=detection.rule,
-                origin=detection.origin,
+                origin={
+                    **detection.origin,
+                    **{k: v for k, v in stored.origin.items() if k == "set_aside"},
+                },
                 healthy=True,
             ),
             actor=kit.actor,

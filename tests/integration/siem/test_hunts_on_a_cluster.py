@@ -54,7 +54,7 @@ def test_the_hunt_ends_in_the_same_findings_on_both(
         tmp_path / "theirs",
         lab,
         f'[siems.opensearch]\nurl = "{opensearch_url}"\nindices = ["{fresh_index}*"]\n'
-        f'rules_index = "rules-{fresh_index}"\n[approvals]\ndeploy = "auto"\n',
+        f'rules_index = "rules-{fresh_index}"\n[policy]\ndeploy = "auto"\n',
     )
 
     on_lake = told(ours, "hunt", "T1053.005", "--siem", "lake")
