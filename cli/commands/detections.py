@@ -161,6 +161,7 @@ def drift(
     adopt: Annotated[
         str, typer.Option("--adopt", metavar="ID", help="Take over what people changed of it.")
     ] = "",
+    siem: SiemOption = "lake",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -173,7 +174,7 @@ def drift(
     from huntonce.models.stages.drifting import drift as find_drift
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit()
+        kit = opened.kit(siem)
         if adopt:
             made = adopt_change(kit, adopt)
             _send(kit)
@@ -196,6 +197,7 @@ def filter_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     expires: Annotated[str, typer.Option("--expires", help="Until when, like 2027-03-31.")] = "",
     source: SourceOption = None,
     remove: Annotated[str, typer.Option("--remove", metavar="FILTER", help="Its id.")] = "",
+    siem: SiemOption = "lake",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -204,7 +206,7 @@ def filter_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from huntonce.models.stages.certify import find, retune
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit()
+        kit = opened.kit(siem)
         with kit.open_unit() as unit:
             detection = find(unit, name)
         if not (where or source or remove):

@@ -200,7 +200,7 @@ def test_what_people_changed_there_is_not_written_over(made: Bench) -> None:
     assert the(made).filters == ()
 
 
-def test_a_hunt_brings_back_neither_what_was_rolled_back_nor_what_was_adopted_away(
+def test_a_hunt_brings_back_no_rule_that_people_put_aside(
     made: Bench,
 ) -> None:
     roll_back(made.kit, "D-1")
