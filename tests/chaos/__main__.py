@@ -34,7 +34,10 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=200, help="how many at most")
     parser.add_argument("--seed", type=int, default=1, help="of the order and the random moments")
     parser.add_argument("--ledger", type=Path, default=LEDGER)
-    parser.add_argument("--only", default="", help="only trials whose name contains this")
+    parser.add_argument("--jobs", nargs="+", default=JOBS, choices=JOBS)
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="only trials whose name or crossing contains one"
+    )
     parser.add_argument("--again", action="store_true", help="also what the ledger has")
     given = parser.parse_args()
     done = set() if given.again else _done(given.ledger)
@@ -42,12 +45,16 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="huntonce-chaos-") as base,
         campaign_at(Path(base)) as campaign,
     ):
-        campaign.course(JOBS)
+        campaign.course(given.jobs)
         counts = ", ".join(f"{job} {len(c)}" for job, c in campaign.crossings.items())
         say(f"undisturbed, crossings: {counts}")
-        wanted = [t for t in _plan(campaign, given.seed) if given.only in t.name]
-        fresh = [t for t in wanted if t.name not in done]
-        return _go(campaign, fresh[: given.trials], given.ledger)
+        fresh = [t for t in _plan(campaign, given.seed) if t.name not in done]
+        wanted = [
+            trial
+            for trial in fresh
+            if any(part in f"{trial.name} {campaign.place(trial)}" for part in given.only)
+        ]
+        return _go(campaign, wanted[: given.trials], given.ledger)
 
 
 def say(line: str) -> None:

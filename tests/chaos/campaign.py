@@ -129,12 +129,16 @@ class Campaign:
             ended = self._disturbed(trial)
             self.site.behave()
             _ended(self._start(trial.job, later=LAPSED))
-        number = trial.crossing or trial.full
-        names = self.crossings[trial.job]
-        at = names[number - 1] if 0 < number <= len(names) else ""
+        at = self.place(trial)
         found, sound = end_state(self.site), self.sound[trial.job]
         wrong = {part: [sound[part], found[part]] for part in sound if sound[part] != found[part]}
         return Outcome(trial, ended, at, wrong, time.monotonic() - began)
+
+    def place(self, trial: Trial) -> str:
+        """Name of the crossing of a trial; "" where it has none."""
+        number = trial.crossing or trial.full
+        names = self.crossings[trial.job]
+        return names[number - 1] if 0 < number <= len(names) else ""
 
     def _disturbed(self, trial: Trial) -> int:
         """Exit code of the first process."""

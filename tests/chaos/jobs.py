@@ -59,7 +59,9 @@ def main(base: Path, job: str, orders: Orders) -> None:
         return bootstrap.now() + timedelta(hours=orders.later)
 
     # Whoever opens a home takes this clock unless told otherwise.
-    bootstrap.Home.__init__.__kwdefaults__["clock"] = clock
+    usual = bootstrap.Home.__init__.__kwdefaults__
+    assert usual is not None
+    usual["clock"] = clock
     crossings = Crossings(orders.die_at, orders.full_at, ours=PREFECT_API_URL.value() or "")
     watch(crossings)
     logging.disable()
