@@ -222,8 +222,8 @@ def others(campaign: Campaign) -> list[Trial]:
 
 
 @contextmanager
-def campaign_at(base: Path) -> Iterator[Campaign]:
-    """A campaign with a Prefect server of its own for the flows."""
+def quiet_server(base: Path) -> Iterator[None]:
+    """A Prefect server of our own that this process and its children talk to, without a word."""
     from huntonce.flows.runtime import prefect_server  # noqa: PLC0415 - sets the environment first
 
     with prefect_server(base / "orchestrator") as server:
@@ -231,6 +231,13 @@ def campaign_at(base: Path) -> Iterator[Campaign]:
         os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server.ready()
+        yield
+
+
+@contextmanager
+def campaign_at(base: Path) -> Iterator[Campaign]:
+    """A campaign with a Prefect server of its own for the flows."""
+    with quiet_server(base):
         campaign = Campaign(base / "site")
         try:
             yield campaign

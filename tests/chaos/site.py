@@ -141,11 +141,11 @@ class Site:
         ) as server:
             yield server
 
-    def build(self) -> None:
+    def build(self, company: LabSpec = LAB) -> None:
         """The home before the first turn, the files that will arrive, the intel of the feed."""
         self.home.mkdir(mode=0o700)
-        lab = write_lab(build_company(LAB), self.lab)
-        after = LAB
+        lab = write_lab(build_company(company), self.lab)
+        after = company
         for day, mended in ((1, (COMMAND_LINE,)), (2, ())):
             after = after.following(days=1, mended=mended)
             write_lab(build_company(after), self.base / f"later-{day}")
