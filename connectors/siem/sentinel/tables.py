@@ -175,18 +175,15 @@ class Table:
             _unescaped(f"extract({text(pattern)}, 1, {one})") for one in self._texts(self.shape.xml)
         ]
         column = self._column(Variant(), wanted)
-        if column:
-            found.insert(0, f"tostring({name(column)})")
+        if column:  # what has a column stands there
+            found = [f"tostring({name(column)})"]
         system = {key.lower(): column for key, column in self.shape.system.items()}
         record = {"eventid": "EventID", "computer": "Computer", "computername": "Computer",
                   "channel": self.shape.channel, "provider_name": self.shape.provider}  # fmt: skip
         known = record.get(wanted.lower()) or system.get(wanted.lower())
         if known:
             return f"tostring({name(known)})" if known in self.columns else '""'
-        value = found[0]
-        for other in found[1:]:
-            value = f"iff(isnotempty({value}), {value}, {other})"
-        return value
+        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
     # ------------------------------------------------------------ inside
 

@@ -46,7 +46,9 @@ def answer(
     return schema, rows
 
 
-def _applied(operator: Operator, schema: dict[str, str], rows: list[Row]) -> tuple[Any, Any]:
+def _applied(  # noqa: PLR0911 - one an operator
+    operator: Operator, schema: dict[str, str], rows: list[Row]
+) -> tuple[Any, Any]:
     parts = operator.parts
     for _, node in (*parts, *operator.by):
         _resolve(node, schema)
@@ -114,9 +116,9 @@ def _named(name: str) -> str:
 def _resolve(node: Node, schema: Schema) -> None:
     if node.kind == "column" and node.value not in schema:
         raise UnresolvedError(f"Failed to resolve scalar expression named '{node.value}' (SEM0100)")
-    if node.kind == "index" and node.items[0].kind == "column":
-        if schema.get(node.items[0].value) != "dynamic":
-            raise KustoError("only a dynamic has a path")
+    path = node.kind == "index" and node.items[0].kind == "column"
+    if path and schema.get(node.items[0].value) != "dynamic":
+        raise KustoError("only a dynamic has a path")
     if node.kind == "call" and node.value not in {*_CALLS, "count", "countif", "min", "max"}:
         raise UnresolvedError(f"Unknown function: '{node.value}' (SEM0260)")
     for item in node.items:
@@ -194,6 +196,7 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "replace_string": lambda value, old, new: _text(value).replace(old, new),
     "iff": lambda test, yes, no: yes if test is True else no,
     "case": _case,
+    "coalesce": lambda *values: next((one for one in values if one not in (None, "")), ""),
     "tolong": _whole,
     "ipv4_is_in_range": _in_range,
     "bin": lambda value, step: value - value % step,
@@ -203,7 +206,7 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def value_of(node: Node, row: Row) -> Any:
+def value_of(node: Node, row: Row) -> Any:  # noqa: PLR0911 - one a kind
     """What an expression is in a row; None for no value."""
     match node.kind:
         case "literal":

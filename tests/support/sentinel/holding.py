@@ -49,7 +49,7 @@ SCHEMAS: Mapping[str, Schema] = {
 def tables_of(
     events: Iterable[Mapping[str, Any]], others: str
 ) -> dict[str, tuple[Schema, list[Row]]]:
-    """The tables with events as evtx-rs writes them: Security's in its own, the rest in ``others``."""
+    """Tables of events as evtx-rs writes them: Security's in its own, the rest in ``others``."""
     rows: dict[str, list[Row]] = {table: [] for table in SCHEMAS}
     for document in events:
         system, data = document["Event"]["System"], document["Event"].get("EventData") or {}
