@@ -1,8 +1,8 @@
 """Sigma rules as whole KQL queries, for rules that the workspace runs by itself.
 
-Every operation is written as the specification has it, or the rule is refused. pySigma's Kusto backend
-asks ``isnull`` of texts (never true) and takes ``?`` for ``*``, and its pipelines send Sysmon's
-categories to SecurityEvent, which does not hold them: only pySigma's parser is used here.
+Every operation is written as the specification has it, or the rule is refused. pySigma's Kusto
+backend asks ``isnull`` of texts (never true) and takes ``?`` for ``*``, and its pipelines send
+Sysmon's categories to SecurityEvent, which lacks them: only pySigma's parser is used here.
 """
 
 import ipaddress
