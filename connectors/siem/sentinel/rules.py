@@ -177,7 +177,7 @@ class SentinelRules:
         try:
             found = self._workspace.manage("GET", f"{self._path}/{rule_id}", VERSION)
         except GoneError as error:
-            if "Alert rule" in str(error) or "NotFound" in str(error):
+            if ": 404 NotFound" in str(error):  # of the rule; a place has another code
                 return None
             raise
         if found.get("kind") != "Scheduled" or not isinstance(found.get("properties"), dict):

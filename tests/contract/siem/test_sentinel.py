@@ -183,6 +183,16 @@ def test_a_rule_starts_off_and_is_written_once(service: Service, rules: Sentinel
     assert (rules.find(ID), rules.rules(), rules.drift()) == (ID, (ID,), ())
 
 
+def test_a_workspace_that_is_not_there_is_no_absent_rule(
+    service: Service, rules: SentinelRules
+) -> None:
+    told = {"code": "ResourceGroupNotFound", "message": "Resource group 'soc' could not be found."}
+    service.faults = [Refused(404, {"error": told})]
+
+    with pytest.raises(TerminalError, match="ResourceGroupNotFound"):
+        rules.find(ID)
+
+
 def test_its_query_finds_what_the_search_finds(service: Service, rules: SentinelRules) -> None:
     rules.deploy(ID, {"rule": RULE})
     query = parse(
