@@ -52,6 +52,10 @@ class RequestError(TerminalError):
         self.status = status
 
 
+class TooLargeError(RequestError):
+    """The answer is larger than was agreed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
     """What we show to a server that asks who we are (mutual TLS): PEM files.
@@ -231,7 +235,7 @@ class HttpClient:
         for part in response.iter_bytes():
             size += len(part)
             if size > self.limits.max_body:
-                raise RequestError(
+                raise TooLargeError(
                     f"{where}: the answer is larger than {self.limits.max_body} bytes",
                     connector=self.connector,
                     hint="ask for less at once (page size), or raise the limit",

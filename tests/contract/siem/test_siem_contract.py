@@ -72,6 +72,8 @@ Open = Callable[[list[dict[str, Any]]], Siem]
     params=[
         "lake",
         "memory",
+        "sentinel",
+        "sentinel_xml",
         pytest.param("opensearch", marks=pytest.mark.integration),
         pytest.param("postgresql", marks=[pytest.mark.integration, pytest.mark.postgres]),
     ]
@@ -79,8 +81,9 @@ Open = Callable[[list[dict[str, Any]]], Siem]
 def open_siem(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
         return MemorySiem
-    if request.param in {"opensearch", "postgresql"}:
-        return request.getfixturevalue(f"in_{request.param}")
+    if request.param in {"opensearch", "postgresql", "sentinel", "sentinel_xml"}:
+        found: Open = request.getfixturevalue(f"in_{request.param}")
+        return found
 
     def lake(events: list[dict[str, Any]]) -> Siem:
         source = tmp_path / "events.jsonl"
