@@ -18,6 +18,7 @@ from huntonce.models.errors import TerminalError, TransientError
 from huntonce.models.finding import EventRef
 from huntonce.models.ports import Siem
 from huntonce.models.query import (
+    COUNT_SCHEMA,
     EVENT_COLUMNS,
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
@@ -213,6 +214,46 @@ def test_a_window_is_half_open(siem: Siem) -> None:
 
     assert len(siem.search(search(SCHTASKS), Window(first, first + moment)).table) == 1
     assert siem.search(search(SCHTASKS), Window(first - moment, first)).absent_source
+
+
+def counted(siem: Siem, query: SigmaSearch, window: Window) -> dict[tuple[str, datetime], int]:
+    table = siem.counts(query, window)
+    assert table.schema.equals(COUNT_SCHEMA)
+    return {(row["host"], row["hour"]): row["events"] for row in table.to_pylist()}
+
+
+def test_matches_are_counted_by_host_and_clock_hour(siem: Siem) -> None:
+    detection: dict[str, object] = {"s": {"Image|contains": "\\"}, "condition": "s"}
+
+    assert counted(siem, search(detection), WINDOW) == {
+        ("WS1", START): 1,
+        ("WS2", START): 2,
+        ("WS3", START + timedelta(hours=30)): 1,
+    }
+
+
+def test_a_count_is_of_a_half_open_window(siem: Siem) -> None:
+    first, moment = START + timedelta(minutes=1), timedelta(microseconds=1)
+
+    assert counted(siem, search(SCHTASKS), Window(first, first + moment)) == {("WS1", START): 1}
+    assert counted(siem, search(SCHTASKS), Window(first - moment, first)) == {}
+
+
+@pytest.mark.parametrize("field", ["Image", "Nowhere"])
+def test_a_count_without_matches_is_empty(siem: Siem, field: str) -> None:
+    detection: dict[str, object] = {"s": {field: "no such value"}, "condition": "s"}
+
+    assert counted(siem, search(detection), WINDOW) == {}
+
+
+def test_a_missing_field_is_counted_as_no_value(siem: Siem) -> None:
+    detection: dict[str, object] = {
+        "s": {"Image|endswith": "\\schtasks.exe"},
+        "f": {"Nowhere": "x"},
+        "condition": "s and not f",
+    }
+
+    assert counted(siem, search(detection), WINDOW) == counted(siem, search(SCHTASKS), WINDOW)
 
 
 def test_a_cut_result_says_so_and_holds_the_first(siem: Siem) -> None:
