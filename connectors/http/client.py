@@ -290,10 +290,10 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
         return min(float(text[:9]), MAX_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    seconds = (when - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
