@@ -446,12 +446,8 @@ class Home:
         Raises:
             ConfigError: The server would be open to everybody.
         """
+        from huntonce.connectors.intel.taxii_server import CollectionSpec, ServerSettings, User
         from huntonce.connectors.intel.taxii_server.server import serve
-        from huntonce.connectors.intel.taxii_server.settings import (
-            CollectionSpec,
-            ServerSettings,
-            User,
-        )
 
         part = self.settings.taxii
         users = (User(part.username, part.password.get_secret_value()),) if part.username else ()
@@ -463,6 +459,8 @@ class Home:
                 collections=(CollectionSpec(INTEL_COLLECTION, "Intel", can_write=True),),
                 host=part.host,
                 port=part.port,
+                tls_certificate=str(self.path / part.certificate) if part.certificate else "",
+                tls_key=str(self.path / part.key) if part.key else "",
                 title=f"{self.profile.name}: TAXII by Huntonce",
             ),
             ready=ready,

@@ -5,6 +5,7 @@ every text and replaced, and what looks like a password on a recorded command li
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -316,7 +317,13 @@ def _write(path: Path, files: Mapping[str, Sequence[str]]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as made:
+        fresh.unlink(missing_ok=True)  # of a pack that was killed
+        # All the evidence: for its owner alone, and never through a link that others laid there.
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with (
+            os.fdopen(descriptor, "wb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made,
+        ):
             for name, lines in files.items():
                 info = zipfile.ZipInfo(name)  # without a time of its own: same evidence, same bytes
                 info.compress_type = zipfile.ZIP_DEFLATED

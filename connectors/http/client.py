@@ -7,6 +7,7 @@ and the path, never the query, the credentials or the body.
 
 import logging
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -108,11 +109,13 @@ class Limits:
 
     Attributes:
         connect, read: Seconds; read is the longest pause between two pieces of an answer.
+        whole: Seconds in which the whole body must have come, however small its pieces.
         max_body: Bytes of one answer, after decompression.
     """
 
     connect: float = 10.0
     read: float = 60.0
+    whole: float = 900.0
     max_body: int = MAX_BODY
 
 
@@ -232,7 +235,10 @@ class HttpClient:
 
     def _body(self, response: httpx.Response, where: str) -> bytes:
         parts, size = [], 0
+        until = time.monotonic() + self.limits.whole
         for part in response.iter_bytes():
+            if time.monotonic() > until:
+                raise httpx.ReadTimeout("it drips")
             size += len(part)
             if size > self.limits.max_body:
                 raise TooLargeError(
@@ -294,10 +300,10 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
         return min(float(text[:9]), MAX_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    seconds = (when - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
