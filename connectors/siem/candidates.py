@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 from sigma.rule import SigmaRule
 
 from huntonce.connectors.siem.columns import VariantColumns
+from huntonce.connectors.siem.fieldnames import FieldNames
+from huntonce.connectors.siem.lake.columns import Row
 from huntonce.connectors.siem.search import result_schema
 from huntonce.connectors.siem.session import terminal
 from huntonce.connectors.sigma.compiling import compile_detections
@@ -66,6 +68,21 @@ def task_of(
         condition = compile_detections(rule.detection, {})
         places = tuple(variants(logsource_of(rule)))
     return Task(rule, condition, places, window, names, max(limit, 1))
+
+
+def held(rows: Sequence[Row], place: Variant, named: Sequence[str]) -> set[str]:
+    """Those of some fields that one of the events has a value for."""
+    found: set[str] = set()
+    for row in rows:
+        names = FieldNames(place, row.event.fields)
+        for field in named:
+            column = names.find(field)
+            missing = column == "@record_id" and row.event.record_id is None
+            if column is not None and not missing:
+                found.add(field)
+        if len(found) == len(named):
+            break
+    return found
 
 
 def merged(parts: Sequence[Part], task: Task) -> SearchResult:

@@ -2,7 +2,6 @@
 
 import base64
 import logging
-import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from opensearchpy.exceptions import (
 )
 
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
+from huntonce.connectors.siem.pacing import Pacer
 from huntonce.models.errors import TerminalError, TransientError
 
 TRIES = 4
@@ -73,8 +73,7 @@ class Cluster:
         self.name = name
         self._settings = settings
         self._client = _client(name, settings)
-        self._lock = threading.Lock()
-        self._next = 0.0
+        self._pacer = Pacer(settings.requests_a_second)
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,7 +149,7 @@ class Cluster:
         """
         pause = _FIRST_PAUSE
         for attempt in range(1, TRIES + 1):
-            self._wait()
+            self._pacer.wait()
             try:
                 answer: Document = self._client.transport.perform_request(
                     method,
@@ -181,17 +180,6 @@ class Cluster:
                     )
                 return answer
         raise AssertionError("unreachable")
-
-    def _wait(self) -> None:
-        """Hold the agreed rate, over all threads."""
-        rate = self._settings.requests_a_second
-        if not rate:
-            return
-        with self._lock:
-            now = time.monotonic()
-            start = max(now, self._next)
-            self._next = start + 1 / rate
-        time.sleep(max(0.0, start - now))
 
     def _fault(self, error: TransportError, where: str) -> TransientError | TerminalError:
         if isinstance(error, SSLError):

@@ -12,7 +12,7 @@ from psycopg import sql
 from sigma.rule import SigmaRule
 from typing_extensions import override
 
-from huntonce.connectors.siem.candidates import Part, Task, merged, task_of
+from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
 from huntonce.connectors.siem.engine import DEFAULT_LIMIT, fill_of
 from huntonce.connectors.siem.lake import columns as lake
 from huntonce.connectors.siem.lake.fields import NotAnEventError
@@ -21,7 +21,7 @@ from huntonce.connectors.siem.session import Limits, open_session, terminal, vie
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.siem.warehouse.database import Database, Row
 from huntonce.connectors.siem.warehouse.narrowing import Columns, candidates
-from huntonce.connectors.siem.warehouse.presence import held, may_have
+from huntonce.connectors.siem.warehouse.presence import may_have
 from huntonce.connectors.siem.warehouse.settings import PostgresSettings
 from huntonce.connectors.siem.warehouse.statements import FOLDED, Statements
 from huntonce.connectors.sigma.channels import canonical_channel
