@@ -10,4 +10,4 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-pytest_plugins = ["tests.support.clusters", "tests.support.warehouses"]
+pytest_plugins = ["tests.support.clusters", "tests.support.warehouses", "tests.support.splunks"]

@@ -48,23 +48,6 @@ class SplunkSettings(BaseModel):
         description="host is the computer that an event is of, as without event collectors: hosts"
         " are then listed from the index alone.",
     )
-    rules_app: str = Field(
-        "",
-        pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?$",
-        description="App that promoted detections are deployed to as saved searches, disabled;"
-        " empty: none.",
-    )
-    rules_owner: str = Field(
-        "nobody", pattern=_PLACE, description="Owner of these saved searches; nobody: shared."
-    )
-    rules_cron: str = Field(
-        "*/15 * * * *",
-        pattern=r"^[0-9*/, -]{9,100}$",
-        description="When a saved search would run, once somebody enables it.",
-    )
-    rules_span: int = Field(
-        1_200, ge=60, le=604_800, description="Seconds back that a run of it looks."
-    )
     page_size: int = Field(2_000, ge=1, le=50_000, description="Results fetched at a time.")
     job_size: int = Field(
         50_000,

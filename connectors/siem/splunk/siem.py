@@ -39,7 +39,7 @@ _NOTES = {
     "narrowing": "values are looked for in the events' text, whatever fields Splunk extracts",
     "counts": "matches are counted here, from the events: Splunk alone cannot decide them",
     "time": "the inventory, fill and lag go by _time, searches by the time in the event",
-    "scheduling": "a deployed rule is a saved search that runs once an operator enables it",
+    "scheduling": "detections are not deployed to Splunk yet; Huntonce runs them itself",
 }
 
 
@@ -69,7 +69,7 @@ class SplunkSiem(Siem):
 
     @override
     def capabilities(self) -> SiemCapabilities:
-        return SiemCapabilities(query_language="SPL", scheduled_rules=True, notes=_NOTES)
+        return SiemCapabilities(query_language="SPL", notes=_NOTES)
 
     # ------------------------------------------------------------ what arrived
 
@@ -163,7 +163,7 @@ class SplunkSiem(Siem):
         named = fields_of(task.condition)
         counted = self._count(task, place, span, narrow)
         empty = PageVerifier.schema(task.fields).empty_table()
-        query = spl.piped(*scope, spl.folding(), f"where {narrow}")
+        query = spl.piped(*scope, spl.folding(self._settings.format), f"where {narrow}")
         if counted["unread"] and not counted["events"]:
             # They are there, and in a form that nothing can be read from.
             return Part(query, empty, frozenset(), frozenset(named))
@@ -180,7 +180,11 @@ class SplunkSiem(Siem):
         if not counted["candidates"]:
             return Part(query, empty, present)
         return Part(
-            query, self._fetch(task, (*scope, spl.folding(), f"where {narrow}"), span), present
+            query,
+            self._fetch(
+                task, (*scope, spl.folding(self._settings.format), f"where {narrow}"), span
+            ),
+            present,
         )
 
     def _count(self, task: Task, place: Variant, span: Span, narrow: str) -> dict[str, int]:
@@ -198,7 +202,7 @@ class SplunkSiem(Siem):
         }
         command = spl.piped(
             spl.events(self._settings, place.event_ids),
-            spl.folding(),
+            spl.folding(self._settings.format),
             "stats " + ", ".join(f"count(eval({test})) AS {name}" for name, test in tests.items()),
         )
         found = jobs.results(self._splunk, command, span, 1)

@@ -165,9 +165,16 @@ def in_place(place: Variant) -> str:
     return "(" + " AND ".join(tests) + ")"
 
 
-def folding() -> str:
-    """Makes ``TEXT``: letters in lower case, with the two others that are ASCII ones there."""
-    return f'eval {TEXT}=lower(replace(replace(_raw, "\u212a", "k"), "\u0130", "i"))'
+def folding(form: str) -> str:
+    """Makes ``TEXT``: letters in lower case, with the two others that are ASCII ones there.
+
+    Some writers of JSON escape those two.
+    """
+    text = 'replace(replace(_raw, "\u212a", "k"), "\u0130", "i")'
+    if form == "json":
+        escape = quoted("(?<!\\\\)\\\\u")[:-1]
+        text = f'replace(replace({text}, {escape}212[aA]", "k"), {escape}0130", "i")'
+    return f"eval {TEXT}=lower({text})"
 
 
 def value_of(settings: SplunkSettings, field: str, name: str) -> str | None:

@@ -167,7 +167,7 @@ def present_in(
         asked = [field for field in group if field not in found]
         if asked:
             any_of = " OR ".join(dict.fromkeys(tests[field] for field in asked))
-            steps = (*scope, spl.folding(), f"where {any_of}")
+            steps = (*scope, spl.folding(splunk.settings.format), f"where {any_of}")
             rows = reading.newest(splunk, steps, span, SAMPLE)
             found |= held(_more_than_a_dash(rows) if filled else rows, place, asked)
     return frozenset(found)

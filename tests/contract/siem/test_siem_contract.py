@@ -72,6 +72,7 @@ Open = Callable[[list[dict[str, Any]]], Siem]
     params=[
         "lake",
         "memory",
+        "splunk",
         pytest.param("opensearch", marks=pytest.mark.integration),
         pytest.param("postgresql", marks=[pytest.mark.integration, pytest.mark.postgres]),
     ]
@@ -79,7 +80,7 @@ Open = Callable[[list[dict[str, Any]]], Siem]
 def open_siem(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
         return MemorySiem
-    if request.param in {"opensearch", "postgresql"}:
+    if request.param != "lake":
         return request.getfixturevalue(f"in_{request.param}")
 
     def lake(events: list[dict[str, Any]]) -> Siem:
