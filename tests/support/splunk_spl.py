@@ -9,6 +9,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 Event = dict[str, Any]
@@ -356,15 +357,19 @@ def _truth(value: Any) -> bool:
 
 def _like(text: str, pattern: str) -> bool:
     """Of eval: % is any text, _ any one character, and case counts."""
-    made = "".join({"%": ".*", "_": "."}.get(one, re.escape(one)) for one in pattern)
-    return re.fullmatch(made, text, re.DOTALL) is not None
+    return _made_like(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=100_000)
+def _parsed(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
 
 
 def _json(raw: str, path: str) -> Any:
-    try:
-        found = json.loads(raw)
-    except ValueError:
-        return None
+    found = _parsed(raw)
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return found
@@ -377,9 +382,18 @@ def _number(value: Any) -> float | None:
         return None
 
 
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
 def _lower(text: Any) -> Any:
     """ASCII only: no more than that may be counted on."""
-    return None if text is None else re.sub("[A-Z]", lambda m: m[0].lower(), str(text))
+    return None if text is None else str(text).translate(_ASCII_LOWER)
+
+
+@lru_cache(maxsize=1_000)
+def _made_like(pattern: str) -> re.Pattern[str]:
+    made = "".join({"%": ".*", "_": "."}.get(one, re.escape(one)) for one in pattern)
+    return re.compile(made, re.DOTALL)
 
 
 def _text(value: Any) -> str:
