@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint unit bench scale audit setup lock clean
+.PHONY: demo test lint unit bench scale chaos fuzz audit setup lock clean
 
 demo: setup
 	@$(BIN)/huntonce demo
@@ -28,6 +28,17 @@ bench: setup
 SCALE ?= 200
 scale: setup
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
+
+# Disturbs the loop (kills, faults) and compares where it ends; goes on where docs/chaos-ledger.csv stops.
+TRIALS ?= 200
+chaos: setup
+	@$(BIN)/python -m tests.chaos --trials $(TRIALS)
+
+# Attack every parser for some seconds each; FUZZ="--seconds 300 task-xml" for one of them, longer.
+# What breaks one is kept in build/fuzz (docs/robustness.md).
+FUZZ ?= --seconds 10
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Licences, an SBOM (build/sbom.cdx.json), and vulnerabilities where pip-audit is installed.
 audit: setup

@@ -1,6 +1,6 @@
 """Gaps on a screen: what is wrong, what mends it, and what would help most."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,27 +17,34 @@ if TYPE_CHECKING:
 INDENT = (0, 0, 0, 6)
 
 
-def show_gaps(console: Console, gaps: "Sequence[Gap]", *, limit: int = 0) -> None:
+def show_gaps(
+    console: Console, gaps: "Sequence[Gap]", *, limit: int = 0, told_above: Collection[str] = ()
+) -> None:
     """Gaps, each with the command that mends it; the rest is counted.
 
-    With a ``limit`` a command that is longer than its line is cut: it is whole at the best fix,
-    and in ``huntonce gaps``.
+    With a ``limit`` a gap takes a line and its command another, both cut at the edge: they are
+    whole in ``huntonce gaps``. ``told_above``: ids of those whose command stands above already.
     """
     if not gaps:
         return
     console.print()
     shown = gaps[:limit] if limit else gaps
+    brief = limit > 0
     for gap in shown:
         what, _, effect = gap.reason.partition(": ")
         effect = effect.partition(" (")[0].rstrip(".")
-        head = Text.assemble((f"{gap.id} ", "bold yellow"), clean(what, 300))
+        what = what.partition(" (")[0] if brief else what
+        head = Text.assemble((f"{gap.id} ", "bold yellow"))
+        if gap.ticket:
+            head.append(f"[{gap.ticket}] ", style="dim")
+        head.append(clean(what, 300))
         if effect:
             head.append(f": {clean(effect, 300)}")
-        if gap.ticket:
-            head.append(f" [{gap.ticket}]", style="dim")
-        console.print(head)
+        console.print(head, no_wrap=brief, overflow="ellipsis" if brief else "fold")
+        if gap.id in told_above:
+            continue
         mends = next(iter(gap.remedy.commands), gap.remedy.text)
-        fix = Text(f"fix: {clean(mends, 300)}", "cyan", no_wrap=limit > 0, overflow="ellipsis")
+        fix = Text(f"fix: {clean(mends, 300)}", "cyan", no_wrap=brief, overflow="ellipsis")
         console.print(Padding(fix, INDENT))
     if len(gaps) > len(shown):
         console.print(Text(f"... and {len(gaps) - len(shown)} more: huntonce gaps", style="dim"))

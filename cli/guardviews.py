@@ -15,7 +15,8 @@ from huntonce.models.guarding import Record, filter_facts, record, sole_cover, s
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.sealing import broken
 from huntonce.models.stages.certify import Certified, find
-from huntonce.models.stages.guard import DriftLine, now_of
+from huntonce.models.stages.drifting import DriftLine, Sort
+from huntonce.models.stages.guard import now_of
 from huntonce.models.stages.kit import Kit
 
 Row = dict[str, Any]
@@ -224,12 +225,14 @@ def show_proof(console: Console, proof: Row) -> None:
 
 
 def _engines(proof: Row) -> str:
-    siems = proof["siems"]
+    siems = {name: found for name, found in proof["siems"].items() if found}
+    silent = [name for name in proof["siems"] if name not in siems]
+    unasked = f"; no answer from {', '.join(silent)}" if silent else ""
     if len(siems) < 2:  # noqa: PLR2004 - one engine has nobody to agree with
-        return "only one was asked"
+        return f"only one was asked{unasked}"
     same = len(set(siems.values())) == 1
     verdict = "the same events" if same else "NOT the same events"
-    return f"{verdict} on {', '.join(siems)}, of a sample of {proof['sample']}"
+    return f"{verdict} on {', '.join(siems)}, of a sample of {proof['sample']}{unasked}"
 
 
 # ---------------------------------------------------------------- certify
@@ -276,6 +279,10 @@ _ADVICE = {
     "unknown": "not made here: left alone",
     "still there": "huntonce detections retire {id}",
 }
+_SAID = {
+    Sort.SWITCH: "its operators' to decide: never switched from here",
+    Sort.UNSEEN: "look again when it answers; nothing is known of it now",
+}
 
 
 def drift_rows(lines: Sequence[DriftLine]) -> list[Row]:
@@ -287,7 +294,9 @@ def drift_rows(lines: Sequence[DriftLine]) -> list[Row]:
             "part": line.part,
             "where": line.where,
             "why": line.why,
-            "advice": _ADVICE.get(line.why, "huntonce proposals, or deploy {id}").format(
+            "kind": line.sort.value,
+            "advice": _SAID.get(line.sort)
+            or _ADVICE.get(line.why, "huntonce proposals, or deploy {id}").format(
                 id=line.detection or line.rule_id
             ),
         }
@@ -297,12 +306,16 @@ def drift_rows(lines: Sequence[DriftLine]) -> list[Row]:
 
 def show_drift(console: Console, rows: list[Row]) -> None:
     """Drift for people."""
+    if not any(row["kind"] == Sort.DRIFT for row in rows):
+        unseen = any(row["kind"] == Sort.UNSEEN for row in rows)
+        seen = " where it could be looked" if unseen else ""
+        console.print(f"No drift{seen}: rules, filters, kept events and certificates are as"
+                      " recorded.")  # fmt: skip
     if not rows:
-        console.print("No drift: rules, filters, kept events and certificates are as recorded.")
         return
     shown = [
-        (row["id"] or row["rule_id"][:8], row["part"], row["where"], cell(row["why"], "yellow"),
-         row["advice"])
+        (row["id"] or row["rule_id"][:8] or "-", row["part"], row["where"],
+         cell(row["why"], "yellow"), row["advice"])
         for row in rows
     ]  # fmt: skip
     console.print(table(("id", "part", "where", "is", "what to do"), shown))

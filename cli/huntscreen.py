@@ -60,7 +60,8 @@ def show_hunt(
     for number, fix in enumerate(fixes[:FIXES_SHOWN], start=1):
         show_fix(console, fix, number=number)
     show_findings(console, settled.findings)
-    show_gaps(console, settled.gaps, limit=GAPS_SHOWN)
+    first = {fix.gap.id for fix in fixes[:1]}
+    show_gaps(console, settled.gaps, limit=GAPS_SHOWN, told_above=first)
     _show_promoted(console, settled)
     ids = [finding.id for finding in settled.findings[:1]] + [run.id]
     shown = " | ".join(f"huntonce show {item}" for item in ids)
@@ -103,11 +104,11 @@ def _show_groups(console: Console, power: "Power") -> None:
         note = "" if group.required else " (extra)"
         style = "yellow" if group.required and group.value < 1 else ""
         row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=18, no_wrap=True)
-        row.add_column(width=12, no_wrap=True)
+        row.add_column(width=16, no_wrap=True)
+        row.add_column(width=6, no_wrap=True)
         row.add_column(ratio=1, overflow="fold")
         row.add_row(
-            Text(f"{group.name}{note}"[:18]), Text(percent(group.value), style=style), Text(traces)
+            Text(f"{group.name}{note}"[:16]), Text(percent(group.value), style=style), Text(traces)
         )
         console.print(Padding(row, (0, 0, 0, WIDTH)))
 

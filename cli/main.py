@@ -22,6 +22,7 @@ from huntonce.cli.commands import (
     outcomes,
     pack,
     programme,
+    rollback,
     serving,
     sweep,
     visibility,
@@ -70,6 +71,7 @@ app.add_typer(gaps.gaps, name="gaps")
 app.command("visibility")(visibility.visibility)
 detections.app.command("alerts")(alerts.alerts)
 detections.app.command("judge")(alerts.judge)
+detections.app.command("rollback")(rollback.rollback)
 app.add_typer(detections.app, name="detections")
 app.add_typer(outcomes.cases, name="cases")
 app.add_typer(desks.app, name="desks")

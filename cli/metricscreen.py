@@ -1,6 +1,6 @@
 """How numbers are shown: the three outcomes and the loop, and one number with all behind it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -10,7 +10,11 @@ from huntonce.models.errors import DomainError
 from huntonce.models.metrics.measure import Measures
 from huntonce.models.metrics.number import Cell
 from huntonce.models.report.definitions import DEFINITIONS, TABLES, WHEN
-from huntonce.models.report.words import valued
+from huntonce.models.report.words import count, instant, valued
+from huntonce.models.transition import Transition
+
+SHOWN = 60
+"""Most rows of the transition log on one screen."""
 
 _PARTS = {
     "gaps": "Gaps: what could not be seen",
@@ -34,7 +38,7 @@ def all_numbers(console: Console, measures: Measures, previous: Measures | None)
             rows.append((name, *values, definition.label))
         console.print(Text(title, style="bold"))
         console.print(table(columns, rows))
-    console.print(Text("what is behind one: huntonce metrics NAME", style="dim"))
+    console.print(Text("what is behind one: huntonce metrics NAME, and --rows", style="dim"))
 
 
 def one_number(
@@ -53,6 +57,45 @@ def one_number(
         f"there is no number or table named {clean(name, 60)}",
         hint=f"the tables are {', '.join(TABLES)}; the numbers: huntonce metrics",
     )
+
+
+def trail_behind(
+    name: str, trail: Sequence[Transition]
+) -> tuple[Mapping[str, object], Callable[[Console], None]]:
+    """The rows of the transition log behind a number, as a document and as a screen."""
+
+    def show(console: Console) -> None:
+        console.print(Text(f"{clean(name)}: {count(len(trail), 'row')} of the transition log"))
+        cells = [
+            (
+                row.seq,
+                instant(row.at),
+                row.subject,
+                f"{row.before or 'new'} -> {row.after}",
+                clean(row.actor, 30),
+                row.hash[:12],
+            )
+            for row in trail[:SHOWN]
+        ]
+        console.print(table(("row", "at (UTC)", "of", "change", "by", "hash"), cells))
+        if len(trail) > SHOWN:
+            console.print(Text(f"and {len(trail) - SHOWN:,} more (--json has all)", style="dim"))
+
+    rows = [
+        {
+            "row": row.seq,
+            "at": row.at.isoformat(),
+            "of": row.subject,
+            "before": row.before or None,
+            "after": row.after,
+            "by": row.actor,
+            "why": row.why,
+            "evidence": row.evidence,
+            "hash": row.hash,
+        }
+        for row in trail
+    ]
+    return {"name": name, "rows": rows}, show
 
 
 def _number(

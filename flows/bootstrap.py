@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
     from huntonce.models.indicators.warninglists import Warninglists
     from huntonce.models.intake import IntelSource
-    from huntonce.models.ports import Clock, DetectionStore, RuleBook, RuleRunner, Siem
+    from huntonce.models.ports import Clock, RuleBook, RuleRunner, Siem
     from huntonce.models.profile import Profile
     from huntonce.models.requirements.book import EvidenceBook
     from huntonce.models.requirements.merging import RuleSource
@@ -223,25 +223,13 @@ class Home:
 
         return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
 
-    def _everywhere(self, first: "DetectionStore") -> "DetectionStore":
-        """The store of detections, with those SIEMs that get them too."""
-        from huntonce.connectors.detections.everywhere import Everywhere
-        from huntonce.connectors.siem.registry import read_settings
-
-        others: list[Callable[[], DetectionStore]] = []
-        for name, given in self.settings.siems.items():
-            if not given.get("rules_index"):
-                continue
-            kind, settings = read_settings(name, given, self.path)
-            if kind.rules is not None:
-                others.append(partial(kind.rules, settings, name))
-        return Everywhere(first, others) if others else first
-
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""
         from huntonce.flows.desks import case_desk, ticket_desk
+        from huntonce.flows.rulestores import others, rule_store, targets
         from huntonce.models.stages.kit import Kit
 
+        deployed_to = targets(self.settings, self.path)
         return Kit(
             open_unit=self.store.unit,
             clock=self.clock,
@@ -252,7 +240,9 @@ class Home:
             siem=self.siem(siem),
             tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
             cases=case_desk(self.settings, self.path, self.store, self.clock),
-            rules=self._everywhere(self.rules()),
+            rules=rule_store(self.settings, self.path),
+            targets=deployed_to,
+            others=others(deployed_to, siem, self.siem),
             check_rule=self._check_rule,
             read_rule=_read_rule,
             author_case=self._author_case,
@@ -276,17 +266,6 @@ class Home:
         from huntonce.connectors.intel.author import author_case
 
         return author_case(intel, mask=mask, lists=self.warninglists)
-
-    def rules(self) -> "DetectionStore":
-        """Where promoted detections are kept: a folder, or a folder in a Git repository."""
-        from huntonce.connectors.detections.folder import RuleFolder
-        from huntonce.connectors.detections.git import GitRules
-
-        part = self.settings.rules
-        path = self._inside(part.folder)
-        if not part.git:
-            return RuleFolder(path, name="lake")
-        return GitRules(path, name="lake", remote=part.remote, author=part.author)
 
     def _runner(self, siem: str) -> "RuleRunner | None":
         from huntonce.connectors.siem.sweep.guarding import LakeRunner
@@ -467,12 +446,8 @@ class Home:
         Raises:
             ConfigError: The server would be open to everybody.
         """
+        from huntonce.connectors.intel.taxii_server import CollectionSpec, ServerSettings, User
         from huntonce.connectors.intel.taxii_server.server import serve
-        from huntonce.connectors.intel.taxii_server.settings import (
-            CollectionSpec,
-            ServerSettings,
-            User,
-        )
 
         part = self.settings.taxii
         users = (User(part.username, part.password.get_secret_value()),) if part.username else ()
@@ -484,6 +459,8 @@ class Home:
                 collections=(CollectionSpec(INTEL_COLLECTION, "Intel", can_write=True),),
                 host=part.host,
                 port=part.port,
+                tls_certificate=str(self.path / part.certificate) if part.certificate else "",
+                tls_key=str(self.path / part.key) if part.key else "",
                 title=f"{self.profile.name}: TAXII by Huntonce",
             ),
             ready=ready,

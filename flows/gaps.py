@@ -13,6 +13,7 @@ from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.detection import Detection
 from huntonce.models.report.markdown import escape
+from huntonce.models.report.words import count
 from huntonce.models.stages.dispatch import dispatch
 from huntonce.models.stages.guarding import watch_detections
 from huntonce.models.stages.kit import Kit
@@ -61,21 +62,16 @@ def verify_and_tell(kit: Kit) -> Verified:
     # After the gaps: a detection whose evidence is back is not to be reported blind.
     watch_and_tell(kit)
     dispatch(kit)
-    if any(
-        (verified.passed, verified.closed, verified.failed, verified.regressed, verified.expired)
-    ):
-        tell(
-            "Gaps",
-            *[f"{gap.id} passed a probe ({gap.passes})" for gap in verified.passed],
-            *[f"{gap.id} closed by evidence, {gap.ticket} closed" for gap in verified.closed],
-            *[f"{gap.id} came back: {gap.reason}" for gap in verified.regressed],
-            *[
-                f"{gap.id} is open again, its risk was accepted until now"
-                for gap in verified.expired
-            ],
-            *[f"{gap.id} still open on {len(gap.hosts)} hosts" for gap in verified.failed],
-            closed=len(verified.closed),
-        )
+    news = [
+        *[f"{gap.id} passed a probe ({gap.passes})" for gap in verified.passed],
+        *[f"{gap.id} closed by evidence, {gap.ticket} closed" for gap in verified.closed],
+        *[f"{gap.id} came back: {gap.reason}" for gap in verified.regressed],
+        *[f"{gap.id} is open again, its risk was accepted until now" for gap in verified.expired],
+    ]
+    still = [f"{gap.id} still open on {len(gap.hosts)} hosts" for gap in verified.failed]
+    if news or still:
+        short = [f"{count(len(still), 'gap')} still open (huntonce gaps)"] if still else []
+        tell("Gaps", *news, *still, brief=[*news, *short], closed=len(verified.closed))
     for gap in verified.closed:
         announce("gap.closed", gap.id, source=gap.source)
     for waited in verified.requeued:

@@ -23,6 +23,7 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.markdown import hunt_page
+from huntonce.models.report.words import count, why
 from huntonce.models.stages.hunt import HuntResult, prepare
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.kit import Kit
@@ -42,7 +43,9 @@ from huntonce.models.stages.proof import Probes
 from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window, utc
 
-REASONS_TOLD = 4
+REASONS_TOLD = 2
+ASIDE = " ("
+"""Where the part of a gap's reason begins that says what its events hold."""
 TARGET = r"^([Tt][0-9]{4}(\.[0-9]{3})?|[Tt][^0-9].*|[^Tt].*|[Tt])$"
 """What begins like a technique's id has to be one; Prefect's form refuses the rest at once."""
 Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
@@ -153,8 +156,15 @@ def _tell_evidence(hypothesis: Hypothesis, sight: Sight, gaps: tuple[Gap, ...]) 
             if atom.primary or sight.live_share(atom.id)
         ]
         lines.append(f"{group.name:<10} {'; '.join(shown)}")
-    lines += [f"gap: {gap.reason}" for gap in gaps]
-    tell("Evidence", *lines, power=round(sight.power.value, 4), gaps=len(gaps))
+    lines += [f"gap: {gap.reason.partition(ASIDE)[0]}" for gap in gaps]
+    tell(
+        "Evidence",
+        *lines,
+        brief=(),
+        about=hypothesis.technique_id,
+        power=round(sight.power.value, 4),
+        gaps=len(gaps),
+    )
 
 
 def _share(sight: Sight, atom_id: str) -> str:
@@ -178,7 +188,29 @@ def _tell_hunt(result: HuntResult, settled: Settled) -> None:
         lines.append(f"    {'; '.join(reasons)}")
     verdict = run.verdict.value if run.verdict else ""
     lines.append(f"verdict: {verdict}: {run.why}")
-    tell("Hunt", *lines, verdict=verdict, findings=len(settled.findings), records=looked.records)
+    tell(
+        "Hunt",
+        *lines,
+        brief=_in_brief(settled),
+        about=settled.run.technique_id,
+        verdict=verdict,
+        findings=len(settled.findings),
+        records=looked.records,
+    )
+
+
+def _in_brief(settled: Settled) -> list[str]:
+    """A whole hunt with what came of it, in a line or two."""
+    run, told = settled.run, why(settled.run)
+    name = settled.hypothesis.technique_name.rpartition(": ")[2]
+    words = [f"{run.hypothesis_id} {run.technique_id} {name}: {told[:1].lower()}{told[1:]}"]
+    if run.power is not None:
+        words.append(f"{run.power.value:.0%} of the host-hours seen")
+    words += [f"{one.id} {one.disposition} {one.score:.2f}" for one in settled.findings]
+    words += [*(one.id for one in settled.detections), *(one.id for one in settled.cases)]
+    if settled.gaps:
+        words.append(count(len(settled.gaps), "gap"))
+    return ["; ".join(words)]
 
 
 def _tell_outcomes(settled: Settled) -> None:
@@ -208,6 +240,8 @@ def _tell_outcomes(settled: Settled) -> None:
     tell(
         "Outcomes",
         *(lines or [f"verdict recorded: {', '.join(settled.run.outcomes)}"]),
+        brief=(),
+        about=settled.run.technique_id,
         gaps=len(settled.gaps),
         detections=len(settled.detections),
         cases=len(settled.cases),

@@ -13,6 +13,7 @@ from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
+from huntonce.models.report.words import count
 from huntonce.models.stages.collect import Collected, collect, failure_of, failures_of
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
@@ -65,7 +66,8 @@ def pull_all(kit: Kit, sources: tuple[IntelSource, ...]) -> list[Collected]:
         counts = collected.counts
         news = f"{counts.new} new, {counts.updated} updated, {counts.duplicate} held already"
         cursor = "kept" if collected.cursor else "unchanged"
-        head = f"{collected.feed}: {counts.objects} objects in {collected.batches} pages"
+        pages = count(collected.batches, "page")
+        head = f"{collected.feed}: {count(counts.objects, 'object')} in {pages}"
         lines = [f"{head} ({news}); cursor {cursor}"]
         lines += [f"set aside: {item.place}: {item.reason}" for item in collected.set_aside[:5]]
         tell(

@@ -96,7 +96,10 @@ def _tell_hypotheses(kit: Kit, made: Hypothesised) -> None:
             lines.append(f"    as reported: {rest}")
     if len(made.hypotheses) > SHOWN and made.new:
         lines.append(f"... and {len(made.hypotheses) - SHOWN} more (huntonce hypotheses)")
-    tell("Hypotheses", *lines, hypotheses=len(made.hypotheses), new=len(made.new))
+    brief = lines[:3]
+    if len(made.hypotheses) > 1 and made.new:
+        brief.append(f"... and {len(made.hypotheses) - 1} more (huntonce hypotheses)")
+    tell("Hypotheses", *lines, brief=brief, hypotheses=len(made.hypotheses), new=len(made.new))
 
 
 def _hunt_what_is_due(
@@ -108,19 +111,13 @@ def _hunt_what_is_due(
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
     probes = _probed(kit, hypotheses, window)
+    waiting: list[str] = []
     progress = Progress("loop-hunts", "Hunts of this turn")
     for place, hypothesis in enumerate(hypotheses):
         progress.at(place, len(hypotheses))
         answer = to_hunt(kit, hypothesis, window)
         if answer is None:
-            if not can_hunt(kit, hypothesis.technique_id, hypothesis.scope):
-                continue
-            if only_ours(hypothesis):
-                tell(
-                    "Hunt once", f"{hypothesis.id} is only what we published ourselves: not hunted"
-                )
-            elif hypothesis.state is HypothesisState.BLOCKED:
-                tell("Hunt", f"{hypothesis.id} waits for its gaps to close")
+            waiting += _left_alone(kit, hypothesis)
             continue
         if not answer.windows:
             _tell_not_hunted(hypothesis, answer)
@@ -130,7 +127,19 @@ def _hunt_what_is_due(
             except NotDueError as error:
                 tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
     progress.at(len(hypotheses), len(hypotheses))
+    if waiting:
+        tell("Hunt", f"waiting for their gaps to close: {', '.join(waiting)}")
     return settled
+
+
+def _left_alone(kit: Kit, hypothesis: Hypothesis) -> list[str]:
+    """Its id, where a hypothesis that is not to be hunted waits for its gaps; else why, told."""
+    if not can_hunt(kit, hypothesis.technique_id, hypothesis.scope):
+        return []
+    if only_ours(hypothesis):
+        tell("Hunt once", f"{hypothesis.id} is only what we published ourselves: not hunted")
+        return []
+    return [hypothesis.id] if hypothesis.state is HypothesisState.BLOCKED else []
 
 
 def _probed(kit: Kit, hypotheses: Sequence[Hypothesis], window: Window) -> Probes:

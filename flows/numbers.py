@@ -5,18 +5,22 @@ there is nothing to compute from is left out: an alert on its absence can be wri
 be a lie.
 """
 
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from huntonce.connectors.intel.taxii_server.settings import is_loopback
+from huntonce.connectors.intel.taxii_server.settings import is_loopback, names_this_machine
 from huntonce.flows.bootstrap import Home
 from huntonce.models.errors import ConfigError
 from huntonce.models.metrics.measure import Measures, measure
@@ -25,6 +29,10 @@ from huntonce.models.report.programme import records_of
 
 KEPT_SECONDS = 30.0
 """Numbers are computed at most so often, however often they are asked for."""
+REQUEST_SECONDS = 10
+"""Longest wait for a piece of a request."""
+MOST_AT_ONCE = 16
+"""Requests at a time; one more is hung up on."""
 PREFIX = "huntonce_"
 
 
@@ -101,15 +109,67 @@ def serving_numbers(path: Path, *, host: str, port: int) -> Iterator[str]:
     registry = CollectorRegistry()
     registry.register(Numbers(lambda: read_home(path)))
     try:
-        server, thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
+        server = _server(host, port, registry)
+    except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"port {port} for the numbers cannot be used: {error.strerror or error}",
+            f"port {port} for the numbers cannot be used: {error}",
             hint="choose another --metrics-port, or -1 for none",
         ) from error
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield f"http://{host}:{server.server_port}/metrics"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        super().__init__(address, handler)
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread, unless too many are at it."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    @override
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away or keeps us waiting is no news."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_SECONDS
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+def _server(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
+    numbers: Callable[..., Iterable[bytes]] = make_wsgi_app(registry)
+
+    def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if names_this_machine(environ.get("HTTP_HOST")):
+            return numbers(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"ask for it as 127.0.0.1 or localhost\n"]
+
+    server = _Server((host, port), _Handler)
+    server.set_app(app)
+    return server

@@ -5,6 +5,7 @@ every text and replaced, and what looks like a password on a recorded command li
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -189,21 +190,28 @@ def _secrets(value: object) -> Iterable[str]:
 
 def _collect(unit: UnitOfWork, asked: str) -> tuple[str, _Things]:
     case = unit.cases.get(asked) or unit.cases.get(asked.replace("C-", "CASE-", 1))
-    claim = unit.hypotheses.by_key(case.hypothesis_key) if case else unit.hypotheses.get(asked)
-    if claim is None and case is None:
-        raise DomainError(f"nothing to pack has the id {asked[:40]!r}", hint="H-1 or CASE-1")
+    one = unit.hunts.get(asked)
+    about = case or one
+    claim = unit.hypotheses.by_key(about.hypothesis_key) if about else unit.hypotheses.get(asked)
+    if claim is None and about is None:
+        hint = "H-1, HUNT-1 or CASE-1"
+        raise DomainError(f"nothing to pack has the id {asked[:40]!r}", hint=hint)
     key = claim.key if claim is not None else ""
-    hunts = [run for run in unit.hunts.list() if run.hypothesis_key == key]
+    hunts = [one] if one else [run for run in unit.hunts.list() if run.hypothesis_key == key]
     if case is not None:
         hunts = [run for run in hunts if case.id in run.case_ids] or hunts
     cases = [case] if case else [c for c in unit.cases.list() if c.hypothesis_key == key]
+    if one is not None:
+        cases = [c for c in cases if c.id in one.case_ids]
     found = {i for run in hunts for i in run.finding_ids} | {
         i for c in cases for i in c.finding_ids
     }
     findings = [f for f in unit.findings.list() if f.id in found]
     gap_ids = {i for run in hunts for i in run.gap_ids}
-    gaps = [g for g in unit.gaps.list() if g.id in gap_ids or (not case and key in g.unlocks)]
+    gaps = [g for g in unit.gaps.list() if g.id in gap_ids or (not about and key in g.unlocks)]
     detections = [d for d in unit.detections.list() if d.hypothesis_key == key]
+    if one is not None:
+        detections = [d for d in detections if d.id in one.detection_ids]
     things = _Things(hypotheses=[claim] if claim is not None else [])
     parts: dict[str, Sequence[Any]] = {
         "hypothesis.jsonl": things.hypotheses,
@@ -309,7 +317,13 @@ def _write(path: Path, files: Mapping[str, Sequence[str]]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as made:
+        fresh.unlink(missing_ok=True)  # of a pack that was killed
+        # All the evidence: for its owner alone, and never through a link that others laid there.
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with (
+            os.fdopen(descriptor, "wb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made,
+        ):
             for name, lines in files.items():
                 info = zipfile.ZipInfo(name)  # without a time of its own: same evidence, same bytes
                 info.compress_type = zipfile.ZIP_DEFLATED

@@ -12,10 +12,12 @@ from huntonce.flows.files import replace_file
 from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.metrics.measure import Measures, measure
 from huntonce.models.metrics.records import EVER, Period
-from huntonce.models.report.definitions import DEFINITIONS
+from huntonce.models.metrics.tracing import rows_behind, things_behind
+from huntonce.models.report.definitions import DEFINITIONS, TABLES
 from huntonce.models.report.flatfile import csv_text
 from huntonce.models.report.navigator import layers
 from huntonce.models.report.programme import Programme, programme, records_of
+from huntonce.models.transition import Transition
 
 DEMO_NOTE = (
     "This is the demo: a made-up company with generated logs and a made-up adversary. The demo "
@@ -75,6 +77,19 @@ def read_numbers(home: Home, period: Period = EVER) -> tuple[Measures, Measures 
         records = records_of(unit, now=home.clock())
     before = period.before()
     return measure(records, period), measure(records, before) if before is not None else None
+
+
+def read_trail(home: Home, name: str, period: Period = EVER) -> tuple[Transition, ...]:
+    """The rows of the transition log behind a number or a table of a period.
+
+    Raises:
+        DomainError: There is none of that name.
+    """
+    if name not in DEFINITIONS and name not in TABLES:
+        raise DomainError(f"there is no number or table named {name[:60]}", hint="huntonce metrics")
+    with home.store.unit() as unit:
+        records = records_of(unit, now=home.clock())
+    return rows_behind(records, things_behind(measure(records, period), name), period)
 
 
 def period_of(

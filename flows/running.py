@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from huntonce.flows.bootstrap import Home
-from huntonce.flows.runtime import QUIET, attach, prefect_server
+from huntonce.flows.runtime import attach, prefect_server, quiet
 from huntonce.flows.story import Listener, Told, listening
 
 
@@ -20,7 +20,7 @@ def run_loop(home: Home, siem: str, listener: Listener) -> dict[str, Any]:
 
     home.path.mkdir(parents=True, exist_ok=True)
     if os.environ.get("PREFECT_API_URL"):
-        os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+        os.environ.update({name: os.environ.get(name, value) for name, value in quiet().items()})
         numbers = _loop(home, siem, hear)
     else:
         with prefect_server(home.path) as server:

@@ -32,6 +32,8 @@ QUIET: Mapping[str, str] = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
+TRACES = "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY"
+"""Prefect's switch for spans of flow and task runs; they go where OpenTelemetry is told."""
 POOL = "huntonce"
 """Name of the work pool."""
 READY_WITHIN = 180.0
@@ -44,6 +46,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def quiet() -> dict[str, str]:
+    """``QUIET``, but with spans of the runs where the environment names an exporter for them."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().casefold()
+    return {**QUIET, TRACES: "false" if exporter in {"", "none"} else "true"}
 
 
 class PrefectServer:
@@ -75,7 +83,7 @@ class PrefectServer:
         """The environment in which flows talk to this server."""
         return {
             **os.environ,
-            **QUIET,
+            **quiet(),
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",

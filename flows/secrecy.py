@@ -73,6 +73,7 @@ def _named(home: Home) -> Iterator[Path]:
     settings = home.settings
     for part in (*settings.intel.values(), *settings.publish.values()):
         yield from (home.path / p for p in (part.key or part.certificate,) if p)
+    yield from (home.path / p for p in (settings.taxii.key or settings.taxii.certificate,) if p)
     for desk in settings.desks.values():
         yield from (home.path / p for p in (desk.token_file,) if p)
 

@@ -256,6 +256,10 @@ class TaxiiServerSettings(_Part):
     port: int = Field(6100, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
     username: str = Field("", description="User with read and write rights.")
     password: SecretStr = Field(SecretStr(""), description="That user's password.")
+    certificate: Path | None = Field(
+        None, description="Our certificate with its chain (PEM): speak TLS."
+    )
+    key: Path | None = Field(None, description="Its private key, unless in the same file.")
 
 
 class SigmaSettings(_Part):

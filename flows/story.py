@@ -1,6 +1,6 @@
 """The story of a run, told stage by stage while it happens, to whoever listens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,11 +14,15 @@ class Told:
         stage: Name of the stage ("Intel").
         lines: What happened, most important first.
         numbers: The same for programs.
+        brief: What a short telling says in place of the lines; None: the lines themselves.
+        about: The technique that the step is about, where it is about one.
     """
 
     stage: str
     lines: tuple[str, ...]
     numbers: dict[str, object]
+    brief: tuple[str, ...] | None = None
+    about: str = ""
 
 
 Listener = Callable[[Told], None]
@@ -49,9 +53,16 @@ def overhearing(listener: Listener) -> Iterator[None]:
         yield
 
 
-def tell(stage: str, *lines: str, **numbers: object) -> Told:
-    """Tell one step of the story."""
-    told = Told(stage=stage, lines=lines, numbers=numbers)
+def tell(
+    stage: str,
+    *lines: str,
+    brief: Sequence[str] | None = None,
+    about: str = "",
+    **numbers: object,
+) -> Told:
+    """Tell one step of the story; ``brief`` and ``about`` as in ``Told``."""
+    short = None if brief is None else tuple(brief)
+    told = Told(stage=stage, lines=lines, numbers=numbers, brief=short, about=about)
     listener = _LISTENER.get()
     if listener is not None:
         listener(told)

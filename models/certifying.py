@@ -63,11 +63,21 @@ class Trial:
     Attributes:
         found: Identities of the events (``identity``).
         error: Why it could not run the rule; "" where it did.
+        unasked: Why nobody knows whether it finds the same: it was not reached, or holds none of
+            the events; "" where it was asked.
+        note: What limits what its answer says; "" for nothing.
     """
 
     engine: str
     found: frozenset[str] = frozenset()
     error: str = ""
+    unasked: str = ""
+    note: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether what it found says anything."""
+        return not self.error and not self.unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +199,7 @@ def judged(made: Certificate, faults: Sequence[str], setup: Setup, terms: Terms)
             if for_stable
             else DetectionState.STABLE
         )
-        limits = (*for_test, *for_stable)
+        limits = (*for_test, *for_stable, *(t.note for t in setup.trials if t.note))
     return replace(made, holds=not faults, faults=tuple(faults), allows=allows, limits=limits)
 
 
@@ -197,7 +207,8 @@ def _digests(replay: Replay, uids: Sequence[str], setup: Setup) -> tuple[tuple[s
     if not setup.trials:
         return ((replay.siem, digest(sorted(uids))),)
     return tuple(
-        (trial.engine, "" if trial.error else digest(sorted(trial.found))) for trial in setup.trials
+        (trial.engine, digest(sorted(trial.found)) if trial.answered else "")
+        for trial in setup.trials
     )
 
 
@@ -232,14 +243,14 @@ def _trial_faults(setup: Setup) -> Iterator[str]:
     for other in others:
         if other.error:
             yield f"{other.engine} cannot run it: {other.error}"
-        elif first.error == "" and other.found != first.found:
+        elif other.answered and first.error == "" and other.found != first.found:
             missing, extra = len(first.found - other.found), len(other.found - first.found)
             yield (
                 f"{other.engine} does not find the same events as {first.engine}:"
                 f" {missing} missing, {extra} more, of a sample of {setup.sample}"
             )
     for trial in setup.trials:
-        if trial.error:
+        if not trial.answered:
             continue
         evil = [f for f in setup.fixtures if f.malicious]
         silent = [f for f in evil if identity(f.ref) not in trial.found]
@@ -255,7 +266,10 @@ def _for_test(made: Certificate, setup: Setup, terms: Terms) -> Iterator[str]:
         yield (
             f"for test: the replay is {made.days:.1f} days long, {terms.test_days:g} are asked for"
         )
-    if sum(not trial.error for trial in setup.trials) < 2:  # noqa: PLR2004 - one cannot agree
+    for trial in setup.trials:
+        if trial.unasked:
+            yield f"for test: nobody knows what {trial.engine} finds: {trial.unasked}"
+    if sum(trial.answered for trial in setup.trials) < 2:  # noqa: PLR2004 - one cannot agree
         yield "for test: no second engine was asked for the same events"
     if not any(f.malicious for f in setup.fixtures):
         yield "for test: none of the evil events could be kept as a fixture"

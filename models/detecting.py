@@ -171,6 +171,23 @@ def canonical_sha256(rule: str) -> str:
     return digest(document)
 
 
+def logic_sha256(rule: str) -> str:
+    """Hash of a rule without its references: new intel on a behaviour does not change its rule."""
+    document = yaml.safe_load(rule)
+    document.pop("references", None)
+    return canonical_sha256(yaml.safe_dump(document))
+
+
+def set_aside(origin: Mapping[str, object], *, gone: str, kept: str) -> dict[str, object]:
+    """A detection's origin, with the rule that people chose not to have beside the one they have.
+
+    A hunt that would write such a rule again leaves the detection as it is.
+    """
+    listed = origin.get("set_aside")
+    before = {str(one) for one in listed} if isinstance(listed, list | tuple) else set()
+    return {**origin, "set_aside": sorted((before | {logic_sha256(gone)}) - {logic_sha256(kept)})}
+
+
 def poisson_interval(events: int, exposure: float) -> tuple[float, float]:
     """Exact 95 % interval of a Poisson rate (Garwood 1936), in events a unit of exposure.
 

@@ -83,7 +83,7 @@ class Certificate:
             that the condition excludes, to how many events of the history it matched (1: some).
         unexercised: Selections that nothing matched: nobody knows whether they work.
         siems: Engine or SIEM to digest of the sample's events it found; equal digests = same
-            events.
+            events, "" = it could not be asked (``faults`` or ``limits`` say why).
         sample: How many events that sample held.
         benign_fixtures: Usual events, as near to the evil ones as there were, on which the rule
             was silent.
@@ -129,14 +129,45 @@ class Certificate:
     seal: str = ""
 
 
+OFF, ON, SWITCHED_OFF, GONE = "disabled", "enabled", "switched off", "retired"
+"""What is seen of a deployed rule: off as it starts on a SIEM, on, off again, taken out."""
+THERE = frozenset({OFF, ON, SWITCHED_OFF})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A detection on one SIEM."""
+    """A detection in one store of rules or on one SIEM.
+
+    On a SIEM the switch is its operators': what they made of it is wanted as it is.
+
+    Attributes:
+        desired: ``OFF`` or ``ON``, or as observed.
+        observed: One of ``THERE`` or ``GONE``; "" before it is there.
+    """
 
     siem: str
     desired: str
     observed: str
     remote_id: str = ""
+
+    @property
+    def there(self) -> bool:
+        """Whether the rule is there, on or off."""
+        return self.observed in THERE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRule:
+    """A rule as a SIEM holds it.
+
+    Attributes:
+        enabled: Whether its operators have it switched on.
+        untouched: Whether what would run there is what was written.
+    """
+
+    rule_id: str
+    enabled: bool
+    untouched: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

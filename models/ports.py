@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
-from huntonce.models.detection import Detection, Fixture
+from huntonce.models.detection import Detection, Fixture, HeldRule
 from huntonce.models.entity import Entity
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
@@ -247,6 +247,15 @@ class ReadableStore(Protocol):
         ...
 
 
+@runtime_checkable
+class SwitchedStore(Protocol):
+    """A store of detections on a SIEM that says how its operators have its rules. Optional."""
+
+    def held(self) -> Sequence[HeldRule]:
+        """Every rule with our mark that is there and not retired."""
+        ...
+
+
 class RuleRunner(Protocol):
     """Something that runs promoted rules over what a SIEM holds, unseen data only."""
 
@@ -280,10 +289,11 @@ class Repository(Protocol[E]):
         """
         ...
 
-    def save(self, entity: E, *, actor: str, why: str) -> E:
+    def save(self, entity: E, *, actor: str, why: str, logged: bool = False) -> E:
         """Replace the stored document of a thing that has an id.
 
-        A change of state is logged as a transition.
+        A change of state is logged as a transition; with ``logged`` so is any other change, as a
+        step from the state to itself.
 
         Raises:
             StateError: It is not stored, or was changed by someone else since it was read.

@@ -21,4 +21,4 @@ def duration(hours: float) -> str:
     if whole < 24:  # noqa: PLR2004 - a day
         return f"{whole} h {rest} min" if rest else f"{whole} h"
     days, left = divmod(whole, 24)
-    return f"{days} d {left} h" if left else f"{days} d"
+    return f"{days:,} d {left} h" if left else f"{days:,} d"

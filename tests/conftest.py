@@ -10,4 +10,9 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-pytest_plugins = ["tests.support.clusters", "tests.support.warehouses", "tests.support.splunks"]
+pytest_plugins = [
+    "tests.support.clusters",
+    "tests.support.sentinel.fixtures",
+    "tests.support.splunks",
+    "tests.support.warehouses",
+]

@@ -1,4 +1,4 @@
-"""Write docs/reference.md (commands, settings, flows), and the definitions in docs/metrics.md.
+"""Write docs/reference.md (commands, settings, flows, blocks) and the numbers of docs/metrics.md.
 
 All is read from the code itself.
 
@@ -6,18 +6,21 @@ usage: python tools/reference.py [--check]     --check: fail where the page is n
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
+from prefect.blocks.core import Block
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from huntonce.cli.main import app
 from huntonce.connectors.siem.registry import find_kind, kinds
+from huntonce.flows.blocks import BLOCKS
 from huntonce.flows.settings import Settings
 from huntonce.models.report.definitions import DEFINITIONS, TABLES, WHEN
 
@@ -86,7 +89,11 @@ def settings() -> Iterator[str]:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    yield from _rows(model.model_fields, prefix)
+
+
+def _rows(fields: Mapping[str, FieldInfo], prefix: str) -> Iterator[str]:
+    for name, field in fields.items():
         kind, path = field.annotation, f"{prefix}{name}"
         parts = [a for a in getattr(kind, "__args__", ()) if _is_model(a)]
         if _is_model(kind):
@@ -121,9 +128,30 @@ def deployments() -> Iterator[str]:
         yield f"| {item['name']} | {item['description']} | {crons} |"
 
 
+def blocks() -> Iterator[str]:
+    """A part a block type, a table row a field of it; read from the classes, whatever they are."""
+    yield "\n## Blocks\n"
+    yield "Connectors that can be made on Prefect's Blocks page instead of in huntonce.toml; a"
+    yield "block's name is used like a name there, and a name in the file wins.\n"
+    for kind in BLOCKS:
+        what = " ".join((kind.get_description() or "").split())
+        yield f"### {kind.get_block_type_name()}\n"
+        yield f"`{kind.get_block_type_slug()}`: {what}\n"
+        yield "| field | default | meaning |"
+        yield "|---|---|---|"
+        own = {
+            name: field
+            for name, field in kind.model_fields.items()
+            if name not in Block.model_fields
+        }
+        yield from _rows(own, "")
+        yield ""
+
+
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *commands(), *settings(), *deployments()]) + "\n"
+    parts = [*commands(), *settings(), *deployments(), *blocks()]
+    return "\n".join([HEAD, *parts]).rstrip() + "\n"
 
 
 def numbers() -> Iterator[str]:

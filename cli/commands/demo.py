@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 
 MARGIN = 16
+IN_FULL = "T1053.005"
+"""The hunt that the demo is about; the others are told in brief."""
+READ_ON = {
+    "huntonce show F-1": "the events of a finding, and each term of its score",
+    "huntonce gaps": "what could not be seen, and what mends it",
+    "huntonce explain T1021.002": "why nothing is known of a technique",
+    "huntonce show HUNT-2": "a hunt with its queries, as they were sent",
+    "huntonce metrics": "every number, and what it was counted from",
+}
+FullOption = Annotated[bool, typer.Option("--full", help="Tell every hunt in full.")]
 
 
 def demo(
@@ -24,13 +34,15 @@ def demo(
     hosts: Annotated[int, typer.Option(help="Hosts of the made-up company.", min=20)] = 240,
     days: Annotated[int, typer.Option(help="Days of its logs.", min=2)] = 14,
     seed: Annotated[int, typer.Option(help="Another seed, another company.")] = 7,
+    full: FullOption = False,
 ) -> None:
     """Turn the whole loop twice on a made-up company: no account, no network."""
     from huntonce.flows.demo import run_demo
     from huntonce.models.lab.company import LabSpec
 
     output = Output(as_json=as_json)
-    teller = Teller(output.errors if as_json else output.console)
+    console = output.errors if as_json else output.console
+    teller = Teller(console, full=full, in_full=IN_FULL)
     teller.title(f"Huntonce demo: one made-up company, {hosts} hosts, {days} days of Windows logs.")
     try:
         numbers = run_demo(home, teller, spec=LabSpec(seed=seed, hosts=hosts, days=days))
@@ -41,10 +53,16 @@ def demo(
 
 
 class Teller:
-    """Prints the story of a run, numbering its stages."""
+    """Prints the story of a run, numbering its stages.
 
-    def __init__(self, console: Console) -> None:
+    What has a brief form is printed so, but for all that is about ``in_full`` (a technique), or
+    with ``full`` everything.
+    """
+
+    def __init__(self, console: Console, *, full: bool = False, in_full: str = "") -> None:
         self._console = console
+        self._full = full
+        self._in_full = in_full
         self._number = 0
         self._stage = ""
 
@@ -54,13 +72,20 @@ class Teller:
 
     def __call__(self, told: "Told") -> None:
         """One step, as it happens."""
+        lines = self._lines(told)
+        if not lines:
+            return
         head = " " * MARGIN
         if told.stage != self._stage:
             self._stage = told.stage
             self._number += 1
             head = f"\n{self._number:>2}  {told.stage:<12}"
-        for index, line in enumerate(told.lines):
+        for index, line in enumerate(lines):
             self._print(head if index == 0 else " " * MARGIN, line)
+
+    def _lines(self, told: "Told") -> tuple[str, ...]:
+        in_full = self._full or (told.about and told.about == self._in_full)
+        return told.lines if told.brief is None or in_full else told.brief
 
     def _print(self, lead: str, line: str) -> None:
         """A line, its wrapped rest indented below it."""
@@ -86,10 +111,10 @@ def _summary(console: Console, numbers: dict[str, Any], home: Path) -> None:
             ],
         )
     )
-    option = "" if home == DEFAULT_HOME else f" --home {home}"
-    console.print(Text(f"\nReport   {numbers['report']}"), soft_wrap=True)
-    console.print(
-        Text(f"Look on  huntonce gaps{option} | huntonce show F-1{option}"), soft_wrap=True
-    )
-    console.print(Text("Your own huntonce init --home my-home, then docs/guides/hunter.md"))
+    console.print(Text(f"\nThe report  {numbers['report']}"), soft_wrap=True)
+    there = "" if home == DEFAULT_HOME else f" (each with --home {home})"
+    console.print(Text(f"More of it{there}:"), soft_wrap=True)
+    for command, what in READ_ON.items():
+        console.print(Text.assemble("  ", (f"{command:<28}", "bold"), what))
+    console.print(Text("Your own    huntonce init --home my-home, then docs/guides/hunter.md"))
     console.print(f"{numbers['seconds']:.0f} s")

@@ -161,16 +161,20 @@ def drift(
     adopt: Annotated[
         str, typer.Option("--adopt", metavar="ID", help="Take over what people changed of it.")
     ] = "",
+    siem: SiemOption = "lake",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where the store of rules differs from the record; adopt a change that holds."""
+    """Show where the store of rules and the SIEMs differ from the record; adopt what holds.
+
+    A rule that is switched off at a SIEM is shown, and is no drift: that is its operators' to do.
+    """
     from huntonce.cli.guardviews import certified, drift_rows, show_certified, show_drift
     from huntonce.models.stages.certify import adopt as adopt_change
-    from huntonce.models.stages.guard import drift as find_drift
+    from huntonce.models.stages.drifting import drift as find_drift
 
-    with session(home, as_json=as_json, writes=bool(adopt)) as (opened, output):
-        kit = opened.kit()
+    with session(home, as_json=as_json, writes=True) as (opened, output):
+        kit = opened.kit(siem)
         if adopt:
             made = adopt_change(kit, adopt)
             _send(kit)
@@ -178,7 +182,7 @@ def drift(
             return
         rows = drift_rows(find_drift(kit))
         output.answer({"drift": rows}, lambda console: show_drift(console, rows))
-        raise typer.Exit(SET_ASIDE if rows else DONE)
+        raise typer.Exit(SET_ASIDE if any(row["kind"] != "switch" for row in rows) else DONE)
 
 
 @app.command("filter")
@@ -193,6 +197,7 @@ def filter_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     expires: Annotated[str, typer.Option("--expires", help="Until when, like 2027-03-31.")] = "",
     source: SourceOption = None,
     remove: Annotated[str, typer.Option("--remove", metavar="FILTER", help="Its id.")] = "",
+    siem: SiemOption = "lake",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -201,7 +206,7 @@ def filter_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from huntonce.models.stages.certify import find, retune
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit()
+        kit = opened.kit(siem)
         with kit.open_unit() as unit:
             detection = find(unit, name)
         if not (where or source or remove):

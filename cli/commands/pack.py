@@ -14,7 +14,7 @@ VERIFY = "verify"
 
 
 def pack(
-    target: Annotated[str, typer.Argument(help="H-1 or CASE-1 to pack it; or: verify.")],
+    target: Annotated[str, typer.Argument(help="H-1, HUNT-1 or CASE-1 to pack it; or: verify.")],
     file: Annotated[Path | None, typer.Argument(help="With verify: the pack to check.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; <home>/packs/ID.zip.")] = None,
     head: Annotated[str, typer.Option(help="With verify: the head that was told.")] = "",
@@ -24,7 +24,7 @@ def pack(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack the evidence of a hypothesis or a case into one zip; verify FILE checks one."""
+    """Pack the evidence of a hypothesis, hunt or case into one zip; verify FILE checks one."""
     if target.casefold() == VERIFY:
         _verify(file, head, home, here=here, as_json=as_json)
         return

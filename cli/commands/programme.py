@@ -68,15 +68,24 @@ def metrics(
     until: _Until = "",
     days: _Days = 0,
     as_csv: Annotated[bool, typer.Option("--csv", help="All of it as CSV.")] = False,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="With NAME: the rows of the transition log behind it.")
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Every number of the programme, and what each was counted from."""
     from huntonce.cli import metricscreen
-    from huntonce.flows.reporting import measures_document, read_numbers
+    from huntonce.flows.reporting import measures_document, read_numbers, read_trail
     from huntonce.models.report.flatfile import csv_text
 
     with session(home, as_json=as_json) as (opened, output):
+        if rows:
+            if not name:
+                raise typer.BadParameter("--rows wants the name of a number or a table")
+            trail = read_trail(opened, name, _period(opened, since, until, days))
+            output.answer(*metricscreen.trail_behind(name, trail))
+            return
         measures, previous = read_numbers(opened, _period(opened, since, until, days))
         document = measures_document(measures, previous)
         if name:

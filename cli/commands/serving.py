@@ -7,13 +7,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from huntonce.cli.commands.demo import Teller
+from huntonce.cli.commands.demo import FullOption, Teller
 from huntonce.cli.output import DONE, SET_ASIDE, UNREACHABLE
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 
 def loop(
-    home: HomeOption = DEFAULT_HOME, siem: SiemOption = "lake", as_json: JsonOption = False
+    home: HomeOption = DEFAULT_HOME,
+    siem: SiemOption = "lake",
+    as_json: JsonOption = False,
+    full: FullOption = False,
 ) -> None:
     """One full turn against the configured sources: intel to outcomes to feedback.
 
@@ -23,7 +26,8 @@ def loop(
     from huntonce.flows.running import run_loop
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        numbers = run_loop(opened, siem, Teller(output.errors if as_json else output.console))
+        console = output.errors if as_json else output.console
+        numbers = run_loop(opened, siem, Teller(console, full=full))
 
         def show(console: Console) -> None:
             console.print(

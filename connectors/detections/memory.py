@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from uuid import UUID
 
+from huntonce.models.detection import HeldRule
 from huntonce.models.errors import TerminalError, TransientError
 
 
@@ -15,6 +16,7 @@ class MemoryDetections:
     Attributes:
         live: Rule id to what was deployed.
         retired: The same of those retired.
+        on: Ids of the rules that operators switched on, where this stands for a SIEM.
         fail_before: How many of the next calls fail before they do anything.
         fail_after: How many of the next writes are done, and their answer is lost.
         delay: Seconds that every call takes.
@@ -26,6 +28,7 @@ class MemoryDetections:
     ) -> None:
         self.live: dict[str, Mapping[str, object]] = {}
         self.retired: dict[str, Mapping[str, object]] = {}
+        self.on: set[str] = set()
         self.fail_before = 0
         self.fail_after = 0
         self.delay = 0.0
@@ -79,10 +82,18 @@ class MemoryDetections:
         with self._call(writes=False):
             return tuple(sorted(self.live))
 
+    def held(self) -> tuple[HeldRule, ...]:
+        """Every live rule, off until an operator puts its id into ``on``."""
+        with self._call(writes=False):
+            return tuple(
+                HeldRule(rule_id=rule_id, enabled=rule_id in self.on) for rule_id in self.live
+            )
+
     def retire(self, remote_id: str) -> None:
         """Take the rule out; a retired one stays so."""
         with self._call():
             if remote_id in self.live:
+                self.on.discard(remote_id)
                 self.retired[remote_id] = self.live.pop(remote_id)
             elif remote_id not in self.retired:
                 raise TerminalError(f"no rule {remote_id!r}", connector=self._name)

@@ -7,6 +7,7 @@ and the path, never the query, the credentials or the body.
 
 import logging
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,6 +51,10 @@ class RequestError(TerminalError):
     def __init__(self, message: str, *, connector: str, hint: str = "", status: int = 0) -> None:
         super().__init__(message, connector=connector, hint=hint)
         self.status = status
+
+
+class TooLargeError(RequestError):
+    """The answer is larger than was agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,13 @@ class Limits:
 
     Attributes:
         connect, read: Seconds; read is the longest pause between two pieces of an answer.
+        whole: Seconds in which the whole body must have come, however small its pieces.
         max_body: Bytes of one answer, after decompression.
     """
 
     connect: float = 10.0
     read: float = 60.0
+    whole: float = 900.0
     max_body: int = MAX_BODY
 
 
@@ -228,10 +235,13 @@ class HttpClient:
 
     def _body(self, response: httpx.Response, where: str) -> bytes:
         parts, size = [], 0
+        until = time.monotonic() + self.limits.whole
         for part in response.iter_bytes():
+            if time.monotonic() > until:
+                raise httpx.ReadTimeout("it drips")
             size += len(part)
             if size > self.limits.max_body:
-                raise RequestError(
+                raise TooLargeError(
                     f"{where}: the answer is larger than {self.limits.max_body} bytes",
                     connector=self.connector,
                     hint="ask for less at once (page size), or raise the limit",
@@ -290,10 +300,10 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
         return min(float(text[:9]), MAX_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    seconds = (when - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 

@@ -28,6 +28,8 @@ from huntonce.models.windows import utc
 MAX_EMPTY_PAGES = 5
 MAX_RESTARTS = 3
 MAX_REPEATS = 3
+MAX_PAGES = 100_000
+MAX_PULL_BYTES = 32 * 1024**3
 _BACK = 1.0
 _TIE = 0.001
 _EXPIRED = frozenset({400, 404})
@@ -48,6 +50,7 @@ class TaxiiSource(TaxiiEndpoint):
         markings: TLP markings that are known already, by id.
         attempts: How often a page is asked for while the server fails or is busy.
         sleep: Waits between them; replaced in tests.
+        max_pages, max_bytes: Where a pull is given up: no collection is that large.
     """
 
     page_size: int = 1000
@@ -58,6 +61,8 @@ class TaxiiSource(TaxiiEndpoint):
     markings: Levels = field(default_factory=lambda: dict(MARKINGS))
     attempts: int = 3
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    max_pages: int = MAX_PAGES
+    max_bytes: int = MAX_PULL_BYTES
 
     @property
     def selection(self) -> str:
@@ -115,6 +120,8 @@ class _Pull:
     empty: int = 0
     restarts: int = 0
     repeats: int = 0
+    pages: int = 0
+    size: int = 0
     limit: int = 0
     seen: set[bytes] = field(default_factory=set)
     ties: list[str] = field(default_factory=list)
@@ -219,6 +226,10 @@ class _Pull:
 
     def _advance(self, page: Page) -> None:
         """Aim at the page after this one."""
+        self.pages += 1
+        self.size += sum(map(len, page.bodies))
+        if self.pages >= self.source.max_pages or self.size >= self.source.max_bytes:
+            raise self._stuck(f"{self.pages} pages with {self.size} bytes came, and there is more")
         repeated = bool(page.bodies) and page.digest in self.seen
         self.seen.add(page.digest)
         self.empty = 0 if page.bodies else self.empty + 1

@@ -187,11 +187,10 @@ def _date(reply: Reply, elapsed: float) -> datetime | None:
     """The server's clock when it was asked, less a little: the header has whole seconds."""
     try:
         moment = parsedate_to_datetime(reply.headers.get("Date", ""))
-    except (ValueError, TypeError, IndexError):
+        given = utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return given - timedelta(seconds=elapsed + 1)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - timedelta(
-        seconds=elapsed + 1
-    )
 
 
 def _same_time(value: object, text: str) -> bool:

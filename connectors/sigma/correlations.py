@@ -93,6 +93,8 @@ def read_correlation(document: Mapping[str, Any]) -> dict[str, Any]:
     if not rules:
         raise DomainError("it names no rules")
     fields = [counted] if isinstance(counted, str) else list(counted)
+    if not all(isinstance(name, str) for name in (*rules, *fields, *(rule.group_by or ()))):
+        raise DomainError("its rules and fields are named by something that is no text")
     if kind in VALUES and len(fields) != 1:
         raise DomainError(f"{kind} calculates with one field")
     if kind == "value_percentile" and (percentile is None or not 0 <= percentile <= _MOST_PERCENT):

@@ -216,7 +216,10 @@ def _logsource_faults(rule: SigmaRule) -> list[str]:
 
 
 def _validator_faults(rule: SigmaRule) -> list[str]:
-    issues = _offline_validator().validate_rule(rule)
+    try:
+        issues = _offline_validator().validate_rule(rule)
+    except (SigmaError, ValueError, TypeError, AttributeError, KeyError) as error:
+        return [f"it cannot be checked further: {' '.join(str(error).split())}"]
     return [
         f"{type(issue).__name__.removesuffix('Issue')}: {issue.description}"
         for issue in issues

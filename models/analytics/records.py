@@ -1,9 +1,14 @@
 """Records: what analytics reason about, one for each thing that happened, from its events."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+
+# There is no public parser of patterns.
+from re import _parser as parser
+from typing import Any
 
 import pyarrow as pa
 
@@ -102,6 +107,62 @@ def pattern(text: str, *, lines: bool = False) -> re.Pattern[str]:
         DomainError: It is not one.
     """
     try:
+        if _explodes(parser.parse(text)):
+            raise DomainError(
+                f"it can take for ever: {text!r} repeats what repeats", hint="write it without"
+            )
         return re.compile(text, re.IGNORECASE | (re.MULTILINE if lines else re.NOFLAG))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise DomainError(f"not a regular expression: {text!r}: {error}") from error
+
+
+_MANY = 16
+"""From how many repetitions on a repetition counts as one at will."""
+
+
+def _explodes(parsed: Iterable[Any]) -> bool:
+    """Whether what is repeated at will is itself only a repetition at will, as in (a+)+.
+
+    Such a pattern tries every way to divide a value that does not match, and attackers choose the
+    values that hunts look at.
+    """
+    return any(
+        _explodes(body) or (_at_will(item) and any(map(_only_repeats, _bodies(body))))
+        for item in parsed
+        for body in _inner(item)
+    )
+
+
+def _inner(item: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser's own tuples
+    kind, argument = str(item[0]), item[1]
+    if kind in {"MAX_REPEAT", "MIN_REPEAT"}:
+        yield argument[2]
+    elif kind == "SUBPATTERN":
+        yield argument[-1]
+    elif kind == "BRANCH":
+        yield from argument[1]
+    elif kind in {"ASSERT", "ASSERT_NOT"}:
+        yield argument[1]
+
+
+def _at_will(item: Any) -> bool:  # noqa: ANN401 - as above
+    return str(item[0]) in {"MAX_REPEAT", "MIN_REPEAT"} and item[1][1] - item[1][0] >= _MANY
+
+
+def _bodies(parsed: Any) -> Iterator[list[Any]]:  # noqa: ANN401 - as above
+    """What is repeated, out of its brackets; each alternative by itself."""
+    items = list(parsed)
+    if len(items) == 1 and str(items[0][0]) in {"SUBPATTERN", "BRANCH"}:
+        for body in _inner(items[0]):
+            yield from _bodies(body)
+    else:
+        yield items
+
+
+def _only_repeats(items: list[Any]) -> bool:
+    """Whether one of them repeats at will and all others may be nothing."""
+    wide = [item for item in items if _at_will(item)]
+    return bool(wide) and all(
+        item in wide or (str(item[0]) in {"MAX_REPEAT", "MIN_REPEAT"} and item[1][0] == 0)
+        for item in items
+    )

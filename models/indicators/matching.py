@@ -7,7 +7,6 @@ the event again here.
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from huntonce.models.indicators.patterns import FieldTest, Group, Op, leaves
 
@@ -115,7 +114,7 @@ def _meets(test: FieldTest, value: str) -> bool:
         case Op.ENDS:
             found = have.endswith(want)
         case Op.LIKE:
-            found = _wildcard(want).fullmatch(have) is not None
+            found = _like(want, have)
         case Op.REGEX:
             found = re.search(test.value, value) is not None
         case Op.CIDR:
@@ -125,11 +124,27 @@ def _meets(test: FieldTest, value: str) -> bool:
     return found
 
 
-@lru_cache(maxsize=4096)
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    wild = {"%": ".*", "_": "."}
-    parts = re.split(r"([%_])", pattern)
-    return re.compile("".join(wild.get(p) or re.escape(p) for p in parts), re.DOTALL)
+def _like(pattern: str, text: str) -> bool:
+    """Whether a text is as a pattern with % and _ says, in at most the product of their lengths.
+
+    As a regular expression a pattern of others, "%a%a%a%a%b", would take for ever: only the last
+    % is ever worth going back to.
+    """
+    at = here = 0
+    back, resume = -1, 0
+    while here < len(text):
+        mark = pattern[at] if at < len(pattern) else ""
+        if mark == "%":
+            back, resume = at, here
+            at += 1
+        elif mark and mark in ("_", text[here]):
+            at, here = at + 1, here + 1
+        elif back >= 0:
+            resume += 1
+            at, here = back + 1, resume
+        else:
+            return False
+    return not pattern[at:].strip("%")
 
 
 def _inside(value: str, network: str) -> bool:

@@ -85,14 +85,16 @@ def _detections(programme: Programme) -> tuple[str, ...]:
 
 def next_steps(programme: Programme) -> tuple[Step, ...]:
     """What would help most, first things first; at most ``NEXT_STEPS``."""
-    steps = [
-        Step(
-            about=view.detection.id,
-            text=f"does not stand guard: {', '.join(view.guard.faults())}.",
-        )
-        for view in programme.detections
-        if view.guard.promoted and view.guard.faults()
-    ]
+    down = [view for view in programme.detections if view.guard.promoted and view.guard.faults()]
+    steps = []
+    if len(down) == 1:
+        why = ", ".join(down[0].guard.faults())
+        steps.append(Step(about=down[0].detection.id, text=f"does not stand guard: {why}."))
+    elif down:
+        names = some([view.detection.id for view in down])
+        why = ", ".join(sorted({fault for view in down for fault in view.guard.faults()}))
+        text = f"{count(len(down), 'detection')} do not stand guard ({names}): {why}."
+        steps.append(Step(text=text, command="huntonce detections"))
     # In the order of "What to mend first": the page must not name two firsts.
     order = {fix.gap.id: place for place, fix in enumerate(programme.fixes)}
     mends = sorted(

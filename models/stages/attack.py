@@ -178,7 +178,7 @@ def _sources(sources: Iterable[SourceRef]) -> tuple[SourceRef, ...]:
 
 def _follow(unit: UnitOfWork, kit: Kit, keys: Mapping[str, str], answer: Resolution) -> None:
     """What hangs on the superseded hypothesis hangs on its successor from now on."""
-    who = {"actor": kit.actor, "why": answer.why}
+    actor, why = kit.actor, answer.why
     for detection in unit.detections.list():
         if detection.hypothesis_key in keys:
             techniques = tuple(
@@ -190,15 +190,18 @@ def _follow(unit: UnitOfWork, kit: Kit, keys: Mapping[str, str], answer: Resolut
                     hypothesis_key=keys[detection.hypothesis_key],
                     technique_ids=techniques,
                 ),
-                **who,
+                actor=actor,
+                why=why,
             )
     for case in unit.cases.list():
         if case.hypothesis_key in keys:
-            unit.cases.save(replace(case, hypothesis_key=keys[case.hypothesis_key]), **who)
+            unit.cases.save(
+                replace(case, hypothesis_key=keys[case.hypothesis_key]), actor=actor, why=why
+            )
     for gap in unit.gaps.list():
         if keys.keys() & set(gap.unlocks):
             waiting = tuple(sorted({keys.get(key, key) for key in gap.unlocks}))
-            unit.gaps.save(replace(gap, unlocks=waiting), **who)
+            unit.gaps.save(replace(gap, unlocks=waiting), actor=actor, why=why)
 
 
 def stored_attack(open_unit: OpenUnit) -> Iterator[Mapping[str, object]]:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import yaml
 
-from huntonce.models.detecting import with_status
+from huntonce.models.detecting import set_aside, with_status
 from huntonce.models.detection import (
     LADDER,
     ON_DUTY,
     Certificate,
-    Deployment,
     Detection,
     DetectionState,
     Fixture,
@@ -19,9 +19,10 @@ from huntonce.models.errors import DomainError, StateError
 from huntonce.models.guarding import check_step, staleness
 from huntonce.models.ports import UnitOfWork
 from huntonce.models.sealing import broken, changes
-from huntonce.models.stages.guard import now_of, read_back
+from huntonce.models.stages.drifting import read_back
+from huntonce.models.stages.guard import now_of
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import leave, ordered_message
+from huntonce.models.stages.leaving import ordered_message, send_rule
 from huntonce.models.stages.proving import Claim, Proof, history, known_evil, prove
 
 
@@ -155,21 +156,13 @@ def _send(unit: UnitOfWork, kit: Kit, detection: Detection, *, overwrite: bool =
     """Bring a detection on duty to its store, by the leave that the policy asks for."""
     if detection.state not in ON_DUTY:
         return
-    if not any(d.siem == kit.rules.name for d in detection.deployments):
-        wanted = Deployment(siem=kit.rules.name, desired="enabled", observed="")
-        detection = unit.detections.save(
-            replace(detection, deployments=(*detection.deployments, wanted)),
-            actor=kit.actor,
-            why=f"to be deployed to {kit.rules.name}",
-        )
-    now, name = kit.clock(), kit.rules.name
-    over = ", over what people changed there" if overwrite else ""
-    leave(
+    now = kit.clock()
+    send_rule(
         unit,
         kit,
-        ordered_message(unit, detection, name, overwrite=overwrite, now=now),
-        change="deploy",
-        summary=f"deploy {detection.id} {detection.title} to {name}{over}",
+        detection,
+        partial(ordered_message, unit, overwrite=overwrite, now=now),
+        what="deploy",
         now=now,
         ordered=True,
     )
@@ -295,6 +288,7 @@ def adopt(kit: Kit, name: str) -> Certified:
         filters=filters,
         title=str(yaml.safe_load(rule).get("title", detection.title)),
         level=str(yaml.safe_load(rule).get("level", detection.level)),
+        origin=set_aside(detection.origin, gone=detection.rule, kept=rule),
     )
     return _changed(kit, detection, changed, f"adopted from {kit.rules.name}")
 

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
 from huntonce.models.intake import IntelBatch, IntelSource
 from huntonce.models.intel import AddCounts, Fault, FeedFailure, IntelObject
 from huntonce.models.ports import Clock, OpenUnit, UnitOfWork
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
+from huntonce.models.windows import utc
 
 Check = Callable[[str, SetAside], tuple[Sequence[IntelObject], Sequence[SetAside]]]
 """The checks of intake on what a feed delivered and was set aside: what passes, what does not."""
+
+AHEAD = timedelta(days=2)
+"""How far others' clocks may be before ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +113,9 @@ def _pull(source: IntelSource, open_unit: OpenUnit, clock: Clock, total: _Sum) -
 
 
 def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _Sum) -> None:
-    objects, foreign = _by_their_makers(unit, batch.objects, feed)
-    refused = (*batch.set_aside, *foreign)
+    timely, early = _not_from_the_future(batch.objects, feed, at)
+    objects, foreign = _by_their_makers(unit, timely, feed)
+    refused = (*batch.set_aside, *early, *foreign)
     counts = unit.intel.add(objects, feed=feed, at=at)
     counts += AddCounts(duplicate=batch.unread)
     new = unit.quarantine.add(refused, at=at, feed=feed)
@@ -126,6 +131,34 @@ def _take(unit: UnitOfWork, batch: IntelBatch, feed: str, at: datetime, total: _
     total.counts += counts
     total.skipped += batch.skipped
     total.refused.extend(refused)
+
+
+def _not_from_the_future(
+    objects: Iterable[IntelObject], feed: str, at: datetime
+) -> tuple[list[IntelObject], list[SetAside]]:
+    """The objects without those of which a version is from a time to come.
+
+    The newest version counts, so that one from the year 9999 would keep every later correction and
+    revocation of its object from counting. It is taken once its time has come.
+    """
+    limit = (utc(at) + AHEAD).strftime("%Y-%m-%dT%H:%M:%S")
+    kept, early = [], []
+    for one in objects:
+        if one.version[:19] <= limit:
+            kept.append(one)
+            continue
+        early.append(
+            SetAside(
+                kind=InputKind.INTEL,
+                source=feed,
+                place=f"object {one.id}",
+                reason=f"it was modified at {one.version}, which is yet to come",
+                hint="tell the feed that a clock of theirs is wrong; huntonce intel quarantine "
+                "tries again what is kept",
+                payload=one.body[:PAYLOAD_LIMIT],
+            )
+        )
+    return kept, early
 
 
 def _by_their_makers(
@@ -217,8 +250,9 @@ def replay(open_unit: OpenUnit, check: Check, clock: Clock) -> Replayed:
         tried += 1
         feed, at = kept.feed or kept.item.source, clock()
         with open_unit() as unit:
-            objects, foreign = _by_their_makers(unit, objects, feed)
-            faults = (*faults, *foreign)
+            timely, early = _not_from_the_future(objects, feed, at)
+            objects, foreign = _by_their_makers(unit, timely, feed)
+            faults = (*faults, *early, *foreign)
             brought = unit.intel.add(objects, feed=feed[:256], at=at)
             if faults:
                 unit.quarantine.refused_again(kept.number, faults[0], at=at)

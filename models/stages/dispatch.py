@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from huntonce.models.detection import Deployment
+from huntonce.models.detection import GONE, OFF, ON, THERE, Deployment
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
 from huntonce.models.outbox import Channel, Message, MessageState
 from huntonce.models.ports import UnitOfWork
@@ -37,6 +37,12 @@ def dispatch(kit: Kit, channel: Channel | None = None) -> Dispatched:
     failed: list[tuple[str, str]] = []
     for one in channels:
         while (message := _claim(kit, one)) is not None:
+            newer = _overtaken(kit, message)
+            if newer is not None:
+                with kit.open_unit() as unit:
+                    unit.outbox.done(message.key, remote_id=newer.remote_id, at=kit.clock())
+                    unit.commit()
+                continue
             try:
                 remote_id = _SENDERS[one](kit, message)
             except HuntonceError as error:
@@ -60,6 +66,25 @@ def enqueue(unit: UnitOfWork, message: Message, *, at: datetime) -> None:
 def _claim(kit: Kit, channel: Channel) -> Message | None:
     with kit.open_unit() as unit:
         return unit.outbox.claim(channel, at=kit.clock(), stale_after=STALE_AFTER)
+
+
+def _overtaken(kit: Kit, message: Message) -> Message | None:
+    """What has left later for the same rule and store, where a sender died with this message.
+
+    It is not sent once more: that would bring the older content back.
+    """
+    if message.channel is not Channel.DETECTION or message.attempts <= 1:
+        return None
+    with kit.open_unit() as unit:
+        listed = [
+            one
+            for one in unit.outbox.list()
+            if one.channel is message.channel
+            and (one.target, one.subject) == (message.target, message.subject)
+        ]
+    at = [one.key for one in listed].index(message.key)
+    later = [one for one in listed[at + 1 :] if one.state is MessageState.SENT]
+    return later[-1] if later else None
 
 
 def _waits(kit: Kit, message: Message, error: HuntonceError) -> bool:
@@ -101,12 +126,16 @@ def _send_case(kit: Kit, message: Message) -> str:
 
 
 def _send_detection(kit: Kit, message: Message) -> str:
-    store = kit.rules
-    if store.name != message.target:
+    if message.target == kit.rules.name:
+        store = kit.rules
+    elif message.target in kit.targets:
+        store = kit.targets[message.target]
+    else:
         raise ConnectorError(f"no rule store named {message.target!r}", connector=message.target)
     if message.action == "retire":
         remote_id = str(message.payload["remote_id"])
-        store.retire(remote_id)
+        if store is kit.rules or store.find(remote_id) is not None:
+            store.retire(remote_id)
         return remote_id
     return store.deploy(str(message.payload["rule_id"]), message.payload)
 
@@ -136,9 +165,13 @@ def _record_detection(
     if detection is None:
         return
     others = tuple(d for d in detection.deployments if d.siem != message.target)
-    state = "retired" if message.action == "retire" else "enabled"
+    state = GONE if message.action == "retire" else ON
+    if state == ON and message.target != kit.rules.name:
+        # The switch on a SIEM is its operators': as last seen, and off where it is new.
+        before = {d.siem: d.observed for d in detection.deployments}.get(message.target)
+        state = before if before in THERE else OFF
     here = Deployment(siem=message.target, desired=state, observed=state, remote_id=remote_id)
-    healthy = detection.healthy if detection.healthy is not None or state != "enabled" else True
+    healthy = detection.healthy if detection.healthy is not None or state != ON else True
     unit.detections.save(
         replace(detection, deployments=(*others, here), healthy=healthy),
         actor=kit.actor,

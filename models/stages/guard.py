@@ -1,27 +1,23 @@
 """Guard: run what was promoted over what is new, see drift, and retire what is no longer needed."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-import yaml
 from typing_extensions import override
 
 from huntonce.models.alert import alerts_of
-from huntonce.models.detecting import canonical_sha256
 from huntonce.models.detection import ON_DUTY, Detection, DetectionState
 from huntonce.models.errors import DomainError, TerminalError
 from huntonce.models.guarding import GuardRule, Now, RuleRun, Watch, sole_cover
 from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import ReadableStore, RuleRunner, Siem, UnitOfWork
+from huntonce.models.ports import RuleRunner, Siem, UnitOfWork
 from huntonce.models.query import EVENT_COLUMNS
 from huntonce.models.stages.alerts import raise_alert
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import rule_of
 from huntonce.models.windows import Window
 
 if TYPE_CHECKING:
@@ -200,7 +196,7 @@ def retire(kit: Kit, name: str, *, reason: str, force: bool = False) -> Detectio
             why=f"retired{' (sole cover)' if alone else ''}: {reason.strip() or 'no reason given'}",
         )
         for deployment in found.deployments:
-            if deployment.observed == "enabled":
+            if deployment.there:
                 enqueue(unit, _farewell(kit, found, deployment.siem), at=kit.clock())
         unit.commit()
     return saved
@@ -216,124 +212,3 @@ def _farewell(kit: Kit, detection: Detection, target: str) -> Message:
         subject=detection.id,
         payload={"rule_id": detection.rule_id, "remote_id": remote or detection.rule_id},
     )
-
-
-# ---------------------------------------------------------------- drift
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftLine:
-    """Something that is not the same in two places.
-
-    Attributes:
-        detection: Short id; "" where the store of rules holds one that we do not know.
-        part: rule, filters, certificate, fixtures, hunt or deployment.
-        where: Name of the store or SIEM.
-        why: changed (its meaning), layout (its text only), missing, unknown, not deployed,
-            still there.
-    """
-
-    detection: str
-    rule_id: str
-    part: str
-    where: str
-    why: str
-
-
-def read_back(kit: Kit, rule_id: str) -> Mapping[str, str] | None:
-    """What the store of rules holds of a rule now.
-
-    Raises:
-        DomainError: The store cannot be read back.
-    """
-    if not isinstance(kit.rules, ReadableStore):
-        raise DomainError(f"{kit.rules.name} cannot be read back, so drift cannot be seen")
-    return kit.rules.kept(rule_id)
-
-
-def drift(kit: Kit) -> tuple[DriftLine, ...]:
-    """Where the store of rules differs from what is recorded here.
-
-    Raises:
-        DomainError: The store of rules cannot be read back.
-        ConnectorError: It cannot be read.
-    """
-    lines: list[DriftLine] = []
-    with kit.open_unit() as unit:
-        known = unit.detections.list()
-        for detection in known:
-            expected = _expected(rule_of(unit, detection))
-            lines += _drift_of(kit, detection, expected)
-    ids = {detection.rule_id for detection in known}
-    if isinstance(kit.rules, ReadableStore):
-        lines += [
-            DriftLine(
-                detection="", rule_id=rule_id, part="rule", where=kit.rules.name, why="unknown"
-            )
-            for rule_id in kit.rules.rules()
-            if rule_id not in ids
-        ]
-    return tuple(lines)
-
-
-def _drift_of(kit: Kit, detection: Detection, expected: Mapping[str, str]) -> Iterator[DriftLine]:
-    where = kit.rules.name
-
-    def line(part: str, why: str, place: str = where) -> DriftLine:
-        return DriftLine(
-            detection=detection.id, rule_id=detection.rule_id, part=part, where=place, why=why
-        )
-
-    for deployment in detection.deployments:
-        if deployment.desired != deployment.observed:
-            yield line(
-                "deployment", f"{deployment.desired}, not {deployment.observed or 'there'}",
-                deployment.siem,
-            )  # fmt: skip
-    here = any(d.siem == where and d.observed == "enabled" for d in detection.deployments)
-    kept = read_back(kit, detection.rule_id)
-    if detection.state not in ON_DUTY:
-        if kept is not None and detection.state is not DetectionState.DEPRECATED:
-            yield line("rule", "still there")
-        return
-    if kept is None:
-        if here:
-            yield line("rule", "missing")
-        return
-    for part in sorted({*expected, *kept}):
-        why = _differs(part, expected.get(part), kept.get(part))
-        if why:
-            yield line(part, why)
-
-
-def _expected(payload: Mapping[str, object]) -> dict[str, str]:
-    found = {"rule": str(payload["rule"])}
-    filters = payload["filters"]
-    if isinstance(filters, Iterable) and filters:
-        found["filters"] = "---\n".join(f"{str(text).rstrip()}\n" for text in filters)
-    for part in ("certificate", "fixtures", "hunt"):
-        if payload[part]:
-            found[part] = json.dumps(payload[part])
-    return found
-
-
-def _differs(part: str, expected: str | None, found: str | None) -> str:
-    """How a part differs; "" where it does not."""
-    if expected is None or found is None:
-        return "unknown" if expected is None else "missing"
-    if expected.rstrip() == found.rstrip():
-        return ""
-    meant, held = _meaning(part, expected), _meaning(part, found)
-    if meant != held or held is None:
-        return "changed"
-    return "layout" if part == "rule" else ""
-
-
-def _meaning(part: str, text: str) -> str | None:
-    """Hash of what a part says; None where a person made something unreadable of it."""
-    try:
-        if part in {"rule", "filters"}:
-            return digest([canonical_sha256(one) for one in text.split("---\n")])
-        return digest(json.loads(text))
-    except (ValueError, yaml.YAMLError, RecursionError):
-        return None

@@ -40,11 +40,13 @@ class Kit:
 
     Attributes:
         rules: Where promoted detections are kept and scheduled.
+        targets: SIEMs by name that they are deployed to besides; each is opened when it is asked.
         check_rule: Validates a Sigma rule offline.
         read_rule: Reads a Sigma rule of others, bounded in size; names what is wrong with it.
         try_out: Makes the second engine of a certificate; None: there is none, and it says so.
         runner: Runs promoted rules over the SIEM; None: one search a rule.
-        others: Other SIEMs by name, which must find the same events as this one.
+        others: Other SIEMs by name that rules are deployed to, which must find the same events
+            as this one; each is opened when it is asked.
         engine: What runs the rules, with versions, for the certificates.
         memo: What was worked out from the stored intel, by what it was worked out from.
         author_case: Writes the STIX of a closed case.
@@ -76,6 +78,7 @@ class Kit:
     actor: str = "huntonce"
     try_out: TryOut | None = None
     runner: RuleRunner | None = None
+    targets: Mapping[str, DetectionStore] = field(default_factory=dict)
     others: Mapping[str, Siem] = field(default_factory=dict)
     engine: str = ""
     memo: dict[object, object] = field(default_factory=dict, repr=False, compare=False)

@@ -1,12 +1,13 @@
 """Leaving: what goes to a desk or a rule store, in words, and by whose leave."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 
 from huntonce.models.approval import OURS
 from huntonce.models.case import Case
-from huntonce.models.detection import Detection
+from huntonce.models.detection import OFF, ON, Deployment, Detection
 from huntonce.models.gap import Gap
 from huntonce.models.ids import digest
 from huntonce.models.outbox import Channel, Message
@@ -187,6 +188,47 @@ def ordered_message(
     if not overwrite:
         return replace(message, key=key)
     return replace(message, key=key + _OVERWRITE, payload={**message.payload, "overwrite": True})
+
+
+def send_rule(
+    unit: UnitOfWork,
+    kit: Kit,
+    detection: Detection,
+    make: Callable[[Detection, str], Message],
+    *,
+    what: str,
+    now: datetime,
+    size: float = 0.0,
+    ordered: bool = False,
+) -> Detection:
+    """Bring a detection to the store of rules and to each SIEM, by the leave the policy asks for.
+
+    ``make`` gives the message that brings it to the store of a name; ``what`` is done, in words;
+    the rest is as in ``leave``.
+    """
+    for name in (kit.rules.name, *kit.targets):
+        if not any(d.siem == name for d in detection.deployments):
+            wanted = Deployment(
+                siem=name, desired=ON if name == kit.rules.name else OFF, observed=""
+            )
+            detection = unit.detections.save(
+                replace(detection, deployments=(*detection.deployments, wanted)),
+                actor=kit.actor,
+                why=f"to be deployed to {name}",
+            )
+        message = make(detection, name)
+        over = ", over what people changed there" if overwrites(message.key) else ""
+        leave(
+            unit,
+            kit,
+            message,
+            change="deploy",
+            summary=f"{what} {detection.id} {detection.title} to {name}{over}",
+            now=now,
+            size=size,
+            ordered=ordered,
+        )
+    return detection
 
 
 def overwrites(key: str) -> bool:

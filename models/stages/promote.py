@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from huntonce.models.detecting import applicable, canonical_sha256, rule_id, sigma_rule
+from huntonce.models.detecting import applicable, logic_sha256, rule_id, sigma_rule
 from huntonce.models.detection import Certificate, Detection, DetectionState, Fixture
 from huntonce.models.errors import ConnectorError
 from huntonce.models.finding import Disposition, Finding
@@ -211,7 +211,9 @@ class _Promoting:
             return written(today, None), ()
         document = yaml.safe_load(stored.rule)
         first = date.fromisoformat(str(document["date"]))
-        if _logic(written(first, None)) == _logic(stored.rule):
+        fresh = logic_sha256(written(first, None))
+        away = stored.origin.get("set_aside")  # people went back from it, or adopted another
+        if fresh == logic_sha256(stored.rule) or (isinstance(away, list | tuple) and fresh in away):
             return stored.rule, stored.filters
         return written(first, today), stored.filters
 
@@ -291,13 +293,6 @@ def _replayed(kit: Kit, wanted: Window) -> Window:
         return history(kit, wanted) or wanted
     except ConnectorError:
         return wanted
-
-
-def _logic(rule: str) -> str:
-    """Hash of a rule without its references: new intel on a behaviour does not change its rule."""
-    document = yaml.safe_load(rule)
-    document.pop("references", None)
-    return canonical_sha256(yaml.safe_dump(document))
 
 
 def _told(candidate: _Candidate) -> str:

@@ -23,7 +23,7 @@ from huntonce.models.certifying import (
 )
 from huntonce.models.conditions import polarity
 from huntonce.models.detection import Certificate, Fixture
-from huntonce.models.errors import ConnectorError, HuntonceError
+from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
 from huntonce.models.finding import Disposition, EventRef, Finding
 from huntonce.models.guarding import GuardRule
 from huntonce.models.ids import digest
@@ -304,8 +304,7 @@ class _Bench:
         made = [Trial(engine=self._kit.siem.name, found=self._hit & self.sample)]
         if self._kit.runner is not None:
             made.append(self._trial(self._kit.runner.name, self._run))
-        for name, other in sorted(self._kit.others.items()):
-            made.append(self._trial(name, partial(self._found, other, self._claim.window)))
+        made += [self._elsewhere(name, made[0].found) for name in sorted(self._kit.others)]
         if self._second is None:
             return tuple(made)
         second = self._trial(self._second.name, partial(self._found, self._second))
@@ -325,6 +324,28 @@ class _Bench:
             return Trial(engine=engine, found=run() & self.sample)
         except HuntonceError as error:
             return Trial(engine=engine, error=str(error))
+
+    def _elsewhere(self, name: str, expected: frozenset[str]) -> Trial:
+        """The rule on another SIEM that it is deployed to, over what that holds of the sample.
+
+        A SIEM that is fed from elsewhere need not hold these events, and one that is not reached
+        says nothing of the rule: both are written down, and neither is a fault of the rule.
+        """
+        try:
+            other = self._kit.others[name]
+            found = self._found(other, self._claim.window) & self.sample
+            bodies = other.originals(list(self._refs.values()))
+        except TransientError as error:
+            return Trial(engine=name, unasked=str(error))
+        except HuntonceError as error:
+            return Trial(engine=name, error=str(error))
+        held = found | {identity(ref) for uid, ref in self._refs.items() if uid in bodies}
+        if not held & expected:
+            return Trial(engine=name, unasked="it holds none of the events that the rule finds")
+        if held == self.sample:
+            return Trial(engine=name, found=found)
+        note = f"{name} holds {len(held)} of the {len(self.sample)} events of the sample"
+        return Trial(engine=name, found=found | (expected - held), note=note)
 
     def _found(self, siem: Siem, window: Window | None = None) -> frozenset[str]:
         """Identities of what the rule, filters applied, finds on a SIEM."""

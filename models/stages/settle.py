@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from huntonce.models.case import Case, CaseState
-from huntonce.models.detection import Deployment, Detection, DetectionState
+from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.errors import StateError
 from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
@@ -25,7 +26,7 @@ from huntonce.models.stages.gapkeeping import keep_gap
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.hypothesise import answer_in
 from huntonce.models.stages.kit import Kit
-from huntonce.models.stages.leaving import case_of, deploy_message, leave
+from huntonce.models.stages.leaving import case_of, deploy_message, leave, send_rule
 from huntonce.models.stages.promote import Promotion
 from huntonce.models.visibility import Power
 from huntonce.models.windows import Window, merge
@@ -249,29 +250,24 @@ def _keep_detection(
                 stored,
                 certificate=detection.certificate,
                 rule=detection.rule,
-                origin=detection.origin,
+                origin={
+                    **detection.origin,
+                    **{k: v for k, v in stored.origin.items() if k == "set_aside"},
+                },
                 healthy=True,
             ),
             actor=kit.actor,
             why=f"certified anew by {run.id}",
         )
-    deployment = Deployment(siem=kit.rules.name, desired="enabled", observed="")
-    if not any(d.siem == kit.rules.name for d in stored.deployments):
-        stored = unit.detections.save(
-            replace(stored, deployments=(*stored.deployments, deployment)),
-            actor=kit.actor,
-            why=f"to be deployed to {kit.rules.name}",
-        )
-    leave(
+    return send_rule(
         unit,
         kit,
-        deploy_message(unit, stored, kit.rules.name),
-        change="deploy",
-        summary=f"deploy {stored.id} {stored.title} to {kit.rules.name}",
+        stored,
+        partial(deploy_message, unit),
+        what="deploy",
         now=now,
         size=stored.certificate.interval[1] if stored.certificate else math.inf,
     )
-    return stored
 
 
 def keep_cases(

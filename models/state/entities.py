@@ -75,11 +75,12 @@ class EntityRepository(Generic[E]):
         self._append(short_id, before="", after=stored.state, actor=actor, why=why, doc=doc)
         return stored
 
-    def save(self, entity: E, *, actor: str, why: str) -> E:
+    def save(self, entity: E, *, actor: str, why: str, logged: bool = False) -> E:
         """Replace the stored document of a thing that has an id.
 
         What this unit read of it last must still be what is stored; a thing that this unit has
-        not read is replaced as it stands, so read it here before changing it.
+        not read is replaced as it stands, so read it here before changing it. ``logged`` writes
+        the change into the transition log though the state stays the same.
 
         Raises:
             StateError: It is not stored, or was changed by someone else since it was read.
@@ -117,7 +118,7 @@ class EntityRepository(Generic[E]):
         if changed.rowcount == 0:
             raise StateError(f"{row.id} was changed by someone else", hint="read it again")
         self._versions[row.id] = row.version + 1
-        if entity.state.value != row.state:
+        if logged or entity.state.value != row.state:
             self._append(
                 row.id, before=row.state, after=entity.state, actor=actor, why=why, doc=doc
             )

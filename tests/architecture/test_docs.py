@@ -1,7 +1,16 @@
+import importlib
 import importlib.util
+import pkgutil
 import re
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
+
+import yaml
+from prefect import Flow
+from prefect.blocks.core import Block
+
+from huntonce import flows
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,6 +101,50 @@ def test_every_command_option_setting_and_flow_says_what_it_is() -> None:
     ]
     assert undocumented("| `part.name` | `1` |  |") == ["`part.name`"]
     assert undocumented("| flow |  | `0 7 * * 1` |") == ["flow"]
+
+
+def block_types() -> list[type[Block]]:
+    """Every block type that the flows define, whether it is registered or not."""
+    for module in pkgutil.iter_modules(flows.__path__):
+        importlib.import_module(f"huntonce.flows.{module.name}")
+    found, left = [], [Block]
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        if kind.__module__.startswith("huntonce.") and "_block_type_slug" in vars(kind):
+            found.append(kind)
+    return found
+
+
+def test_every_block_type_is_described_with_all_of_its_fields() -> None:
+    page = tool().page().partition("\n## Blocks\n")[2]
+    parts = {part.splitlines()[0]: part for part in page.split("\n### ")[1:]}
+    missing = []
+    for kind in block_types():
+        part = parts.get(kind.get_block_type_name(), "")
+        told = re.search(rf"^`{kind.get_block_type_slug()}`: \w.+", part, re.MULTILINE)
+        missing += [] if told else [kind.__name__]
+        own = kind.model_fields.keys() - Block.model_fields.keys()
+        missing += [f"{kind.__name__}.{n}" for n in own if f"\n| `{n}` |" not in part]
+
+    assert len(parts) >= 2
+    assert missing == []
+
+
+def test_every_deployment_names_a_flow_and_the_report_is_made_every_week() -> None:
+    recipe = yaml.safe_load((files("huntonce.content") / "prefect.yaml").read_text())
+    crons = {
+        one["name"]: [s["cron"] for s in one.get("schedules", ())] for one in recipe["deployments"]
+    }
+    flows_named = []
+    for one in recipe["deployments"]:
+        module, _, name = one["entrypoint"].rpartition(".")
+        flows_named.append(getattr(importlib.import_module(module), name))
+
+    assert all(isinstance(one, Flow) for one in flows_named)
+    assert [len(cron.split()) for cron in crons["report"]] == [5]
+    assert crons["report"][0].split()[2:4] == ["*", "*"]
+    assert crons["report"][0].split()[4].isdigit(), "one day of the week"
 
 
 def test_the_threat_model_names_modules_and_tests_that_exist() -> None:

@@ -1,5 +1,7 @@
 """A hunt started over the Prefect API ends as the same hunt started from the command line."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.models.lab.company import LabSpec, build_company
+from huntonce.models.report.definitions import DEFINITIONS
+from huntonce.models.report.words import valued
 from tests.e2e.conftest import Run
 from tests.support.serving import Served, serving
 
@@ -73,6 +77,35 @@ def test_the_pages_ask_the_server_that_they_came_from(served: Served) -> None:
     asked = httpx.get(f"{page}ui-settings").raise_for_status().json()["api_url"]
 
     assert urljoin(page, asked) == served.api
+
+
+def test_the_report_flow_shows_the_numbers_of_the_command_as_artifacts(
+    served: Served, huntonce: Run
+) -> None:
+    state = served.run("report", days=0)
+    numbers = huntonce("metrics", "--home", served.home)[1]["metrics"]
+
+    assert state["type"] == "COMPLETED", state
+    pages = served.pages()
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", pages["programme"], re.MULTILINE)
+    shown = {label.replace("\\", ""): value.replace("\\", "") for label, value in rows}
+    settled = [name for name, d in DEFINITIONS.items() if d.unit in {"count", "share", "sum"}]
+    assert len(settled) > 20
+    assert numbers["gaps_surfaced"] >= 3
+    for name in settled:
+        assert shown[DEFINITIONS[name].label] == valued(numbers[name], DEFINITIONS[name].unit)
+    kinds = json.loads(pages["programme-gaps-open-by-kind-and-age"])
+    assert sum(row["all"] for row in kinds) == numbers["gaps_open"]
+    assert (served.home / "report" / "index.html").exists()
+
+
+def test_the_weekly_report_is_on_the_server_and_off_until_somebody_wants_it(
+    served: Served,
+) -> None:
+    (schedule,) = served.deployment("report")["schedules"]
+
+    assert schedule["schedule"]["cron"] == "0 7 * * 1"
+    assert schedule["active"] is False
 
 
 def test_a_wrong_parameter_is_refused_before_the_run(served: Served) -> None:

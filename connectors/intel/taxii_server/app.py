@@ -1,7 +1,9 @@
 """The TAXII 2.1 endpoints (sections 4 and 5 of the OASIS specification) as a FastAPI app."""
 
+import asyncio
 import base64
 import binascii
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,10 +13,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from huntonce.connectors.intel.taxii_server.adding import BadEnvelopeError, add_envelope
+from huntonce.connectors.intel.taxii_server.doors import BODY_SECONDS, Allowance
 from huntonce.connectors.intel.taxii_server.media import STIX, TAXII, acceptable, is_taxii
 from huntonce.connectors.intel.taxii_server.passwords import Passwords
 from huntonce.connectors.intel.taxii_server.query import ObjectQuery, parse_query
-from huntonce.connectors.intel.taxii_server.settings import CollectionSpec, ServerSettings, User
+from huntonce.connectors.intel.taxii_server.settings import (
+    CollectionSpec,
+    ServerSettings,
+    User,
+    names_this_machine,
+)
 from huntonce.connectors.intel.taxii_server.store import Page, TaxiiStore
 from huntonce.models.errors import DomainError
 
@@ -56,6 +64,9 @@ class _Endpoints:
         self.users = {user.name: user for user in settings.users}
         self.passwords = Passwords(settings.users)
         self.collections = {spec.id: spec for spec in settings.collections}
+        self.requests = Allowance(settings.requests_a_minute, 0)
+        wrong = settings.wrong_logins_a_minute
+        self.wrong = Allowance(wrong, 10 * wrong)
 
     def router(self) -> APIRouter:
         """Every route, behind the login and the check of the Accept header."""
@@ -86,7 +97,9 @@ class _Endpoints:
 
     def login(self, request: Request) -> None:
         """Put the user on the request, or refuse; then see what media type is wanted."""
-        request.state.user = self._user(request.headers.get("authorization"))
+        user = request.state.user = self._user(request)
+        _refuse(self.requests.left(user.name), "too many requests of this user")
+        self.requests.take(user.name)
         if not acceptable(request.headers.get("accept")):
             raise HTTPException(406, "this server speaks TAXII 2.1")
 
@@ -179,11 +192,19 @@ class _Endpoints:
             raise HTTPException(404, "no such object")
         return Response(headers={"content-type": TAXII})
 
-    def _user(self, header: str | None) -> User:
+    def _user(self, request: Request) -> User:
         if not self.users:
+            if not names_this_machine(request.headers.get("host")):
+                raise HTTPException(403, "without a login this server answers this machine only")
             return ANYBODY
-        name, password = _basic(header)
+        name, password = _basic(request.headers.get("authorization"))
+        if self.passwords.known(name, password):
+            return self.users[name]
+        address = request.client.host if request.client else ""
+        _refuse(self.wrong.left(address), "too many wrong logins")
         if not self.passwords.right(name, password):
+            if password:  # clients first ask without, to see what is wanted
+                self.wrong.take(address)
             raise HTTPException(
                 401, "log in", headers={"WWW-Authenticate": 'Basic realm="taxii", charset="UTF-8"'}
             )
@@ -225,12 +246,21 @@ class _Endpoints:
         if length.isdigit() and int(length) > limit:
             raise HTTPException(413, f"at most {limit} bytes at once")
         parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise HTTPException(413, f"at most {limit} bytes at once")
-            parts.append(part)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > limit:
+                        raise HTTPException(413, f"at most {limit} bytes at once")
+                    parts.append(part)
+        except TimeoutError:
+            raise HTTPException(408, "the request did not come to its end in time") from None
         return b"".join(parts)
+
+
+def _refuse(seconds: float, why: str) -> None:
+    if seconds:
+        raise HTTPException(429, why, headers={"Retry-After": str(math.ceil(seconds))})
 
 
 def _describe(spec: CollectionSpec, user: User) -> dict[str, object]:

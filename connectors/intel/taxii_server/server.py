@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -16,7 +17,13 @@ import uvicorn
 
 from huntonce.connectors.intel.batch import Intake
 from huntonce.connectors.intel.taxii_server.app import create_app
-from huntonce.connectors.intel.taxii_server.settings import CollectionSpec, ServerSettings, User
+from huntonce.connectors.intel.taxii_server.doors import MOST_CONNECTIONS, PunctualProtocol
+from huntonce.connectors.intel.taxii_server.settings import (
+    CollectionSpec,
+    ServerSettings,
+    User,
+    is_loopback,
+)
 from huntonce.connectors.intel.taxii_server.store import TaxiiStore, incoming
 from huntonce.models.errors import ConfigError, DomainError, TransientError
 from huntonce.models.tlp import Tlp
@@ -161,8 +168,9 @@ def serve(settings: ServerSettings, *, ready: Callable[[str], None] | None = Non
         ready: Called once with the discovery address when the port is bound.
 
     Raises:
-        ConfigError: The port is taken, or the database cannot be opened.
+        ConfigError: The port is taken, or the database or the certificate cannot be used.
     """
+    _check_certificate(settings)
     listener = _bind(settings.host, settings.port)
     try:
         store = TaxiiStore(settings.db_url)
@@ -173,6 +181,11 @@ def serve(settings: ServerSettings, *, ready: Callable[[str], None] | None = Non
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{scheme}://{host}:{listener.getsockname()[1]}/taxii2/"
     _LOG.info("TAXII server on %s", url)
+    if not settings.tls_certificate and not is_loopback(settings.host):
+        _LOG.warning(
+            "passwords reach this server in the clear: set taxii.certificate, or let only a proxy"
+            " with TLS reach it"
+        )
     if ready is not None:
         ready(settings.public_url or url)
     try:
@@ -189,9 +202,26 @@ def _config(settings: ServerSettings, store: TaxiiStore) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        http=PunctualProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
+
+
+def _check_certificate(settings: ServerSettings) -> None:
+    if not settings.tls_certificate:
+        return
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        # Without a password of its own OpenSSL would ask on the terminal.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None, lambda: "")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"the certificate {settings.tls_certificate} cannot be used",
+            hint="taxii.certificate and taxii.key are PEM files that belong together, no password",
+        ) from error
 
 
 def _bind(host: str, port: int) -> socket.socket:

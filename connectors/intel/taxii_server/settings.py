@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from huntonce.models.errors import ConfigError
 
@@ -54,6 +55,9 @@ class ServerSettings:
         api_root: First part of the path below which the collections are.
         public_url: The address that clients use, where a proxy stands before the server.
         allow_delete: Offer DELETE of an object (off: withdraw by a revoked version).
+        requests_a_minute: Most requests of one user; 0: no limit.
+        wrong_logins_a_minute: Most wrong passwords from one address; ten times as many from all
+            together. Who logged in before with the right one is let in all the same.
     """
 
     db_url: str
@@ -69,6 +73,8 @@ class ServerSettings:
     allow_delete: bool = False
     tls_certificate: str = ""
     tls_key: str = ""
+    requests_a_minute: int = 6000
+    wrong_logins_a_minute: int = 10
 
     def __post_init__(self) -> None:
         if not self.users and not is_loopback(self.host):
@@ -101,6 +107,19 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def names_this_machine(host: str | None) -> bool:
+    """Whether a Host header names loopback.
+
+    A page in a browser of this machine can have its own name resolve to 127.0.0.1 and then ask us
+    as if we were its server; its requests still carry its name.
+    """
+    try:
+        name = urlsplit(f"//{host or ''}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

@@ -32,6 +32,8 @@ _RAW_COLUMNS = (RAW, "raw", "_raw")
 _FAULTY_RECORD = re.compile(r"record number (\d+)")
 _FAULTY_CHUNK = re.compile(r"chunk number (\d+)")
 _MOST_FAULTS = 100_000
+_UNREADABLE = (ArithmeticError, LookupError, TypeError, ValueError)
+"""A time out of range, an unknown zone, a text that is no UTF-8."""
 
 
 def evtx_records(stream: IO[bytes], fault: Fault) -> Iterator[Original]:
@@ -132,8 +134,11 @@ def parquet_rows(
         if raw is None and (mapping is not None or not is_shaped(dict.fromkeys(names))):
             layout = layout_of(tuple(names), mapping)
         for batch in table.iter_batches(_ROWS, columns=[raw] if raw else None):
-            for row in batch.to_pylist():
+            for row in _rows(batch):
                 number += 1
+                if isinstance(row, str):
+                    fault(f"row {number}", row, "", b"")
+                    continue
                 text = _row_text(row, raw)
                 if layout is not None and isinstance(text, bytes):
                     yield "row", number, TableRow(text, layout)
@@ -143,6 +148,26 @@ def parquet_rows(
         fault("file", str(error), error.hint, b"")
     except (pa.ArrowException, OSError, ValueError) as error:
         fault(f"after row {number}", f"not readable Parquet: {_short(error)}", "", b"")
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """A batch's rows; for a row with a value that Python cannot hold, what is wrong with it."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except _UNREADABLE:
+        yield from (_row(batch, at) for at in range(len(batch)))
+    else:
+        yield from rows
+
+
+def _row(batch: pa.RecordBatch, at: int) -> dict[str, Any] | str:
+    row = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[at].as_py()
+        except _UNREADABLE as error:
+            return f"its value of {name[:80]!r} cannot be read: {_short(error)}"
+    return row
 
 
 def _row_text(row: dict[str, Any], raw: str | None) -> str | bytes:

@@ -74,7 +74,9 @@ def csv_rows(
         fault("file", "it holds no row", "", b"")
         return
     delimiter = (mapping.delimiter if mapping else "") or _delimiter(first[1])
-    names = [name.strip() for name in _cells(first[1], delimiter) or []]
+    # A name may hold bytes of another encoding; its column is read under what is left of it.
+    header = first[1].encode(errors="surrogateescape").decode(errors="replace")
+    names = [name.strip() for name in _cells(header, delimiter) or []]
     if len(names) > MAX_COLUMNS:
         fault("line 1", f"it has more than {MAX_COLUMNS} columns", "", b"")
         return

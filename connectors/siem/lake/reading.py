@@ -5,6 +5,7 @@ Sizes are bounded everywhere; what cannot be read is reported and the rest goes 
 """
 
 import gzip
+import lzma
 import tempfile
 import zipfile
 import zlib
@@ -37,6 +38,7 @@ _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _HEAD = 16
 _BLOCK = 4 * 1024**2
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _member(
         with archive.open(info) as member:
             for kind, number, text in _unpacked(_Unpacking(member, fault), fault, mapping):
                 yield f"{name}, {kind}", number, text
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except (*_DAMAGED, NotImplementedError, RuntimeError) as error:
         # zipfile says RuntimeError where a member is encrypted.
         fault("file", f"it cannot be unpacked: {error}", "unpack it and load the files", b"")
 
@@ -193,7 +195,7 @@ class _Unpacking:
             return b""
         try:
             block = self._stream.read(size)
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             return self._end(f"the packed data is damaged: {error}", "fetch the file again")
         self._done += len(block)
         if self._done > MAX_UNPACKED:

@@ -15,6 +15,7 @@ from typing import Any
 from huntonce.connectors.siem.opensearch.cluster import Cluster, ConflictError
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
 from huntonce.connectors.siem.opensearch.siem import OpenSearchSiem
+from huntonce.models.detection import HeldRule
 from huntonce.models.errors import TerminalError, TransientError
 from huntonce.models.ids import digest
 
@@ -116,22 +117,6 @@ class OpenSearchRules:
                 return rule_id
         raise self._contended(rule_id)
 
-    def rollback(self, remote_id: str) -> None:
-        """Put back what the rule's document held before; once more undoes it.
-
-        Raises:
-            TerminalError: There is no such rule, or nothing before it.
-            TransientError: As ``deploy``.
-        """
-        for _ in range(_TRIES):
-            held = self._known(remote_id)
-            before = held.source.get("previous")
-            if not before:
-                raise self._wrong(f"rule {remote_id} has no earlier version")
-            if self._put(remote_id.lower(), held, before):
-                return
-        raise self._contended(remote_id)
-
     def retire(self, remote_id: str) -> None:
         """Turn the rule off for good; its document stays.
 
@@ -161,10 +146,16 @@ class OpenSearchRules:
         """Ids of the rules that are there and not retired, sorted."""
         return tuple(sorted(str(source["rule_id"]) for source in self._all()))
 
-    def drift(self) -> tuple[str, ...]:
-        """Ids of the rules whose text or queries are not as they were written, sorted."""
-        touched = (s for s in self._all() if not _Held(s, {}).untouched)
-        return tuple(sorted(str(source["rule_id"]) for source in touched))
+    def held(self) -> tuple[HeldRule, ...]:
+        """Every rule that is there and not retired: its switch, and whether it was touched."""
+        return tuple(
+            HeldRule(
+                rule_id=str(source["rule_id"]),
+                enabled=bool(source.get("enabled")),
+                untouched=_Held(source, {}).untouched,
+            )
+            for source in self._all()
+        )
 
     # ------------------------------------------------------------ inside
 
@@ -179,6 +170,9 @@ class OpenSearchRules:
         ]
         exact = bool(found) and all(both.exact for _, _, both in found)
         parts = {name: _text(detection[name]) for name in _PARTS if detection.get(name)}
+        filters = detection.get("filters")
+        if isinstance(filters, list | tuple) and filters:
+            parts["filters"] = "---\n".join(f"{str(text).rstrip()}\n" for text in filters)
         title = str(detection.get("title") or rule_id)
         return {
             "title": title,
@@ -195,7 +189,6 @@ class OpenSearchRules:
             "enabled": bool(held.source.get("enabled")) if there and held else False,
             "retired": False,
             "sha256": _hash(content),
-            "previous": held.content if held is not None else None,
         }
         if held is None:
             return self._write(rule_id, source, {"op_type": "create"})

@@ -18,6 +18,7 @@ from huntonce.models.errors import TerminalError, TransientError
 from huntonce.models.finding import EventRef
 from huntonce.models.ports import Siem
 from huntonce.models.query import (
+    COUNT_SCHEMA,
     EVENT_COLUMNS,
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
@@ -73,6 +74,8 @@ Open = Callable[[list[dict[str, Any]]], Siem]
         "lake",
         "memory",
         "splunk",
+        "sentinel",
+        "sentinel_xml",
         pytest.param("opensearch", marks=pytest.mark.integration),
         pytest.param("postgresql", marks=[pytest.mark.integration, pytest.mark.postgres]),
     ]
@@ -80,8 +83,9 @@ Open = Callable[[list[dict[str, Any]]], Siem]
 def open_siem(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
         return MemorySiem
-    if request.param != "lake":
-        return request.getfixturevalue(f"in_{request.param}")
+    if request.param in {"opensearch", "postgresql", "sentinel", "sentinel_xml", "splunk"}:
+        found: Open = request.getfixturevalue(f"in_{request.param}")
+        return found
 
     def lake(events: list[dict[str, Any]]) -> Siem:
         source = tmp_path / "events.jsonl"
@@ -211,6 +215,46 @@ def test_a_window_is_half_open(siem: Siem) -> None:
 
     assert len(siem.search(search(SCHTASKS), Window(first, first + moment)).table) == 1
     assert siem.search(search(SCHTASKS), Window(first - moment, first)).absent_source
+
+
+def counted(siem: Siem, query: SigmaSearch, window: Window) -> dict[tuple[str, datetime], int]:
+    table = siem.counts(query, window)
+    assert table.schema.equals(COUNT_SCHEMA)
+    return {(row["host"], row["hour"]): row["events"] for row in table.to_pylist()}
+
+
+def test_matches_are_counted_by_host_and_clock_hour(siem: Siem) -> None:
+    detection: dict[str, object] = {"s": {"Image|contains": "\\"}, "condition": "s"}
+
+    assert counted(siem, search(detection), WINDOW) == {
+        ("WS1", START): 1,
+        ("WS2", START): 2,
+        ("WS3", START + timedelta(hours=30)): 1,
+    }
+
+
+def test_a_count_is_of_a_half_open_window(siem: Siem) -> None:
+    first, moment = START + timedelta(minutes=1), timedelta(microseconds=1)
+
+    assert counted(siem, search(SCHTASKS), Window(first, first + moment)) == {("WS1", START): 1}
+    assert counted(siem, search(SCHTASKS), Window(first - moment, first)) == {}
+
+
+@pytest.mark.parametrize("field", ["Image", "Nowhere"])
+def test_a_count_without_matches_is_empty(siem: Siem, field: str) -> None:
+    detection: dict[str, object] = {"s": {field: "no such value"}, "condition": "s"}
+
+    assert counted(siem, search(detection), WINDOW) == {}
+
+
+def test_a_missing_field_is_counted_as_no_value(siem: Siem) -> None:
+    detection: dict[str, object] = {
+        "s": {"Image|endswith": "\\schtasks.exe"},
+        "f": {"Nowhere": "x"},
+        "condition": "s and not f",
+    }
+
+    assert counted(siem, search(detection), WINDOW) == counted(siem, search(SCHTASKS), WINDOW)
 
 
 def test_a_cut_result_says_so_and_holds_the_first(siem: Siem) -> None:

@@ -1,6 +1,7 @@
 """Published bundles through the real intake and store: every claim is accounted for."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from tests.support.shared import shared_data
 
 pytestmark = [pytest.mark.integration, pytest.mark.shared_data]
 
+_AFTER_IT = datetime(2027, 1, 1, tzinfo=UTC)
+"""Intel from the future is set aside."""
+
 
 @pytest.fixture(scope="module")
 def derived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Hypothesised]:
@@ -25,7 +29,7 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Hypothesis
     ]
     for path in paths:
         source = BundleFiles([path], default_tlp=Tlp.AMBER, name=Path(path).name)
-        collect(source, made.kit.open_unit, made.clock)
+        collect(source, made.kit.open_unit, lambda: _AFTER_IT)
     return made, hypothesise(made.kit)
 
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +258,8 @@ def test_many_indicators_share_few_searches(swept: Sweep) -> None:
 def test_of_real_intel_the_traps_are_left_out_and_the_atomics_remain(tmp_path: Path) -> None:
     made = bench(tmp_path, [started("PC1", "C:\\x\\a.exe"), asked("PC1", "a.org")])
     paths = sorted(shared_data("cti").glob("*.json"))
-    collect(BundleFiles(paths, default_tlp=Tlp.AMBER), made.kit.open_unit, made.clock)
+    after_it = datetime(2027, 1, 1, tzinfo=UTC)  # intel from the future is set aside
+    collect(BundleFiles(paths, default_tlp=Tlp.AMBER), made.kit.open_unit, lambda: after_it)
 
     found = sweep(made.kit, languages(), LISTS, window(24))
 

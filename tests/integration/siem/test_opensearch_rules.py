@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from huntonce.connectors.detections.everywhere import Everywhere
-from huntonce.connectors.detections.memory import MemoryDetections
 from huntonce.connectors.siem.opensearch.cluster import Cluster
 from huntonce.connectors.siem.opensearch.rules import OpenSearchRules
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
-from huntonce.models.errors import TerminalError, TransientError
+from huntonce.models.errors import TerminalError
 from tests.support.winlogbeat import Indexer, document
 
 pytestmark = pytest.mark.integration
@@ -111,7 +109,7 @@ def test_the_switch_is_the_operators(place: Place, enabled: bool) -> None:
 
     assert place.get()["enabled"] is enabled
     assert "at.exe" in place.get()["parts"]["rule"]
-    assert place.rules.drift() == ()
+    assert all(rule.untouched for rule in place.rules.held())
 
 
 def test_a_retired_rule_is_off_and_comes_back_off(place: Place) -> None:
@@ -135,32 +133,14 @@ def test_what_people_changed_is_seen_and_not_written_over(place: Place) -> None:
     place.rules.deploy(ID, detection())
     place.change(parts={"rule": "title: mine\n"})
 
-    assert place.rules.drift() == (ID,)
+    assert [(r.rule_id, r.untouched) for r in place.rules.held()] == [(ID, False)]
     assert (place.rules.kept(ID) or {})["rule"] == "title: mine\n"
     with pytest.raises(TerminalError, match="changed"):
         place.rules.deploy(ID, detection(rule("'\\at.exe'")))
     assert place.get()["parts"]["rule"] == "title: mine\n"
 
     place.rules.deploy(ID, detection(rule("'\\at.exe'"), overwrite=True))
-    assert place.rules.drift() == ()
-
-
-def test_a_rule_goes_back_to_what_it_was(place: Place) -> None:
-    place.rules.deploy(ID, detection())
-    first = place.get()
-    with pytest.raises(TerminalError, match="no earlier version"):
-        place.rules.rollback(ID)
-    place.rules.deploy(ID, detection(rule("'\\at.exe'")))
-    place.change(enabled=True)
-
-    place.rules.rollback(ID)
-
-    back = place.get()
-    assert (back["parts"], back["searches"]) == (first["parts"], first["searches"])
-    assert back["enabled"] is True
-    assert place.rules.drift() == ()
-    place.rules.rollback(ID)
-    assert "at.exe" in place.get()["parts"]["rule"]
+    assert all(rule.untouched for rule in place.rules.held())
 
 
 @pytest.mark.parametrize(
@@ -225,26 +205,3 @@ def test_a_write_in_between_is_not_lost(place: Place, monkeypatch: pytest.Monkey
 
     assert place.get()["enabled"] is True
     assert "at.exe" in place.get()["parts"]["rule"]
-
-
-def test_the_cluster_gets_what_the_first_store_gets(place: Place) -> None:
-    first = MemoryDetections()
-    both = Everywhere(first, [lambda: place.rules])
-
-    assert both.deploy(ID, detection()) == ID
-    assert (first.find(ID), place.rules.find(ID), both.name) == (ID, ID, first.name)
-
-    both.retire(ID)
-    assert (first.find(ID), place.rules.find(ID)) == (None, None)
-
-
-def test_an_outage_is_mended_by_the_next_try() -> None:
-    first, second = MemoryDetections(), MemoryDetections()
-    second.fail_after = 1
-    both = Everywhere(first, [lambda: second])
-
-    with pytest.raises(TransientError):
-        both.deploy(ID, detection())
-    both.deploy(ID, detection())
-
-    assert (first.find(ID), second.find(ID)) == (ID, ID)

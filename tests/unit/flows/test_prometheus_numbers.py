@@ -1,6 +1,8 @@
 """Numbers as Prometheus reads them: named as in the docs, computed seldom, absent where unknown."""
 
 import re
+import socket
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from huntonce.flows import numbers
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.numbers import Numbers, serving_numbers
 from huntonce.models.errors import ConfigError
@@ -96,3 +99,28 @@ def test_a_port_that_is_taken_is_said_with_a_hint(tmp_path: Path) -> None:
             pass
 
     assert "--metrics-port" in caught.value.hint
+
+
+def test_a_page_that_has_its_name_lead_here_reads_no_numbers(tmp_path: Path) -> None:
+    with serving_numbers(tmp_path, host="127.0.0.1", port=0) as address:
+        lured = urllib.request.Request(address, headers={"Host": "evil.example"})  # noqa: S310 - ours
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(lured, timeout=30)  # noqa: S310 - ours
+    assert refused.value.code == 403
+
+
+def test_clients_that_only_hold_the_line_do_not_keep_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbers._Handler, "timeout", 0.5)
+    with serving_numbers(tmp_path, host="127.0.0.1", port=0) as address:
+        port = int(address.rpartition(":")[2].partition("/")[0])
+        held = [
+            socket.create_connection(("127.0.0.1", port), 30)
+            for _ in range(numbers.MOST_AT_ONCE + 4)
+        ]
+        for one in held:
+            assert one.recv(10) == b"", "hung up on, at once or when nothing came"
+            one.close()
+        with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - ours
+            assert answer.status == 200

@@ -6,10 +6,11 @@ import pytest
 
 from huntonce.flows.reporting import page_parts
 from huntonce.models.metrics.measure import Measures, measure
-from huntonce.models.metrics.records import Records
-from huntonce.models.report.definitions import DEFINITIONS
+from huntonce.models.metrics.records import Period, Records
+from huntonce.models.metrics.tracing import rows_behind, things_behind
+from huntonce.models.report.definitions import DEFINITIONS, TABLES
 from huntonce.models.report.html import render_html
-from huntonce.models.report.programme import Programme, programme
+from huntonce.models.report.programme import Programme, programme, records_of
 from huntonce.models.state.store import Store, open_store, sqlite_url
 from tests.support.history import History
 from tests.support.history_plan import FLOOR, Moving, Size
@@ -50,6 +51,36 @@ def test_its_numbers_hold_together(shown: Programme) -> None:
     assert 0.8 * n["ruled_out"] <= n["ruled_out_power"] <= n["ruled_out"]
     assert n["remediation_hours"] <= n["remediation_hours_p90"]
     assert all(n[name] > 0 for name in ("gaps_regressed", "cases_to_intel", "queries_saved"))
+
+
+def test_every_number_and_table_leads_to_rows_of_the_log(store: Store) -> None:
+    with store.unit() as unit:
+        records = records_of(unit, now=unit.log.rows()[-1].at)
+    measures = measure(records)
+    traced = 0
+    for name in [*DEFINITIONS, *TABLES]:
+        things = things_behind(measures, name)
+        for thing in things:
+            assert rows_behind(records, (thing,)), f"{name}: no row tells of {thing}"
+        rows = rows_behind(records, things)
+        assert [row.seq for row in rows] == sorted({row.seq for row in rows})
+        traced += bool(rows)
+
+    assert traced >= 40
+    closed = rows_behind(records, things_behind(measures, "gaps_closed"))
+    ended = {row.subject for row in closed if row.after == "closed"}
+    assert len(ended) == measures["gaps_closed"]
+
+
+def test_no_row_after_the_end_of_the_period_is_behind_its_numbers(store: Store) -> None:
+    with store.unit() as unit:
+        log = unit.log.rows()
+        records = records_of(unit, now=log[-1].at)
+    period = Period(start=log[0].at, end=log[len(log) // 2].at)
+    rows = rows_behind(records, things_behind(measure(records, period), "gaps_surfaced"), period)
+
+    assert rows
+    assert max(row.at for row in rows) <= log[len(log) // 2].at
 
 
 def test_every_thing_that_a_number_names_is_in_the_store(shown: Programme) -> None:

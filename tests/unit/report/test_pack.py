@@ -136,6 +136,24 @@ def test_a_log_forged_with_all_its_hashes_is_not_that_of_the_home(home: Path, pa
     assert ("log.jsonl", 1) in found
 
 
+def test_a_hunt_is_packed_alone_with_what_came_of_it(home: Path, tmp_path: Path) -> None:
+    made = Home(path=home, clock=Turning())
+    with made.store.unit() as unit:
+        run = next(run for run in unit.hunts.list() if run.finding_ids or run.case_ids)
+    files = read_pack(write_pack(made, run.id.lower(), tmp_path / "pack.zip").path)
+    made.close()
+
+    ids = {
+        name: {json.loads(line)["id"] for line in files[f"{name}.jsonl"]}
+        for name in ("hunts", "gaps", "detections", "cases")
+    }
+    assert ids["hunts"] == {run.id}
+    assert ids["gaps"] == set(run.gap_ids)
+    assert ids["detections"] == set(run.detection_ids)
+    assert ids["cases"] == set(run.case_ids)
+    assert run.id in {json.loads(line)["subject"] for line in files["log.jsonl"]}
+
+
 def test_a_case_is_packed_by_either_name_and_nothing_else_is(home: Path, tmp_path: Path) -> None:
     made = Home(path=home, clock=Turning())
     one, other = (write_pack(made, name, tmp_path / name) for name in ("CASE-1", "c-1"))

@@ -16,7 +16,7 @@ from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.certify import adopt, deploy, find, retune
 from huntonce.models.stages.dispatch import dispatch
-from huntonce.models.stages.guard import drift
+from huntonce.models.stages.drifting import drift
 from huntonce.models.stages.operate import carry_out, find_target
 from huntonce.models.windows import Window
 from tests.support.builders import T0, after

@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from huntonce.cli.guardviews import _engines
+from huntonce.cli.views import certificate
 from huntonce.models.alert import Alert
 from huntonce.models.detection import Detection, DetectionState
-from huntonce.models.errors import DomainError
+from huntonce.models.errors import DomainError, TransientError
 from huntonce.models.guarding import Record, record, write_filter
 from huntonce.models.ledger import Answer
 from huntonce.models.query import SearchResult, SigmaSearch
@@ -21,7 +23,8 @@ from huntonce.models.sealing import seal_of
 from huntonce.models.stages.alerts import events_of, judge
 from huntonce.models.stages.certify import adopt, certify_again, deploy, find, move, retune
 from huntonce.models.stages.dispatch import dispatch
-from huntonce.models.stages.guard import drift, retire, run_detections
+from huntonce.models.stages.drifting import drift
+from huntonce.models.stages.guard import retire, run_detections
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.operate import carry_out, default_window, find_target
 from huntonce.models.windows import Window
@@ -236,14 +239,67 @@ def test_what_was_tampered_with_is_told_and_nothing_is_stored(
         move(made.kit, "D-1", DetectionState.TEST)
 
 
-def test_engines_that_disagree_take_the_proof_away(made: Bench) -> None:
-    empty = type(made.siem)(quiet_day(), name="other")
-    two = with_kit(made, others={"other": empty})
+def test_engines_that_disagree_take_the_proof_away(
+    made: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind = type(made.siem)(EVENTS, name="other")
+    nothing = blind.search_rule(the(made).rule, Window(T0 - 9 * DAY, T0 - 8 * DAY))
+    monkeypatch.setattr(blind, "search_rule", lambda *_: nothing)
 
-    again = certify_again(two.kit, "D-1")
+    again = certify_again(with_kit(made, others={"other": blind}).kit, "D-1")
 
     assert not again.proof.holds
     assert any("other does not find the same events" in fault for fault in again.proof.faults)
+
+
+def test_another_siem_that_finds_the_same_is_in_the_certificate(made: Bench) -> None:
+    other = type(made.siem)(EVENTS, name="other")
+
+    proof = certify_again(with_kit(made, others={"other": other}).kit, "D-1").proof
+
+    assert proof.holds
+    assert dict(proof.siems)["other"] == dict(proof.siems)["memory"]
+
+
+@pytest.mark.parametrize("events", [[], quiet_day()])
+def test_a_siem_that_holds_none_of_the_events_says_nothing_and_that_is_said(
+    made: Bench, events: list[dict[str, Any]]
+) -> None:
+    empty = type(made.siem)(events, name="other")
+    long_ago(made, 10)
+
+    proof = certify_again(with_kit(made, others={"other": empty}).kit, "D-1").proof
+
+    assert proof.holds
+    assert dict(proof.siems)["other"] == ""
+    assert proof.allows is DetectionState.EXPERIMENTAL
+    assert any("it holds none of the events" in limit for limit in proof.limits)
+
+
+def test_a_siem_that_is_not_reached_stops_no_promotion_and_the_certificate_says_so(
+    tmp_path: Path,
+) -> None:
+    class Down(Mapping[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise TransientError("no connection", connector=name)
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["other"])
+
+        def __len__(self) -> int:
+            return 1
+
+    fresh = with_kit(bench(tmp_path, EVENTS), others=Down())
+
+    carry_out(fresh.kit, find_target(fresh.kit, "T1053.005"), default_window(fresh.kit))
+
+    proof = the(fresh).certificate
+    assert proof is not None
+    assert proof.holds
+    assert dict(proof.siems)["other"] == ""
+    told = [limit for limit in proof.limits if "what other finds: no connection" in limit]
+    assert len(told) == 1
+    assert "no answer from other" in _engines(certificate(proof))
 
 
 def test_an_engine_that_cannot_run_the_rule_takes_the_proof_away(made: Bench) -> None:

@@ -1,0 +1,1 @@
+"""Windows events in a Log Analytics workspace of Microsoft Sentinel."""
