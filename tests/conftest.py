@@ -13,5 +13,6 @@ if os.environ.get("CI"):
 pytest_plugins = [
     "tests.support.clusters",
     "tests.support.sentinel.fixtures",
+    "tests.support.splunks",
     "tests.support.warehouses",
 ]

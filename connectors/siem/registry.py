@@ -23,6 +23,7 @@ _OURS = {
     "opensearch": "huntonce.connectors.siem.opensearch.kind:KIND",
     "elasticsearch": "huntonce.connectors.siem.opensearch.kind:KIND",
     "postgresql": "huntonce.connectors.siem.warehouse.kind:KIND",
+    "splunk": "huntonce.connectors.siem.splunk.kind:KIND",
     "sentinel": "huntonce.connectors.siem.sentinel.kind:KIND",
 }
 

@@ -73,6 +73,7 @@ Open = Callable[[list[dict[str, Any]]], Siem]
     params=[
         "lake",
         "memory",
+        "splunk",
         "sentinel",
         "sentinel_xml",
         pytest.param("opensearch", marks=pytest.mark.integration),
@@ -82,7 +83,7 @@ Open = Callable[[list[dict[str, Any]]], Siem]
 def open_siem(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "memory":
         return MemorySiem
-    if request.param in {"opensearch", "postgresql", "sentinel", "sentinel_xml"}:
+    if request.param in {"opensearch", "postgresql", "sentinel", "sentinel_xml", "splunk"}:
         found: Open = request.getfixturevalue(f"in_{request.param}")
         return found
 
