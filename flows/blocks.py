@@ -10,11 +10,12 @@ a type is read, and no block could be loaded then), and no page of ours fetches 
 
 import logging
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from types import new_class
 from typing import Annotated, Any
 
 from prefect.blocks.core import Block
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -51,13 +52,18 @@ _DESK_NEEDS: Mapping[str, frozenset[str]] = {
 """What the form of a desk demands; the settings leave it to a check of all kinds."""
 
 
+def _snippet(line: str) -> str:
+    """How a block is used, as the pages show it: they take a fenced line of Python."""
+    return f"```python\n# {line}\n```"
+
+
 class TaxiiSource(Block, TaxiiSettings):
     """A TAXII 2.1 collection that intel is pulled from (pull-intel, loop)."""
 
     _block_type_name = "Huntonce TAXII source"
     _block_type_slug = TAXII["intel"][0]
     _description = "A TAXII 2.1 collection that Huntonce pulls intel from."
-    _code_example = "Give its name to `source` of pull-intel; left empty, all sources are read."
+    _code_example = _snippet("prefect deployment run pull-intel/pull-intel -p source=BLOCK_NAME")
 
 
 class TaxiiDestination(Block, DestinationSettings):
@@ -66,7 +72,7 @@ class TaxiiDestination(Block, DestinationSettings):
     _block_type_name = "Huntonce TAXII destination"
     _block_type_slug = TAXII["publish"][0]
     _description = "A TAXII 2.1 collection that Huntonce publishes to, up to a TLP ceiling."
-    _code_example = "What was approved for it goes there with publish-intel."
+    _code_example = _snippet("prefect deployment run publish-intel/publish-intel")
 
 
 def siem_block(kind: str, settings: type[BaseModel]) -> type[Block]:
@@ -79,7 +85,7 @@ def siem_block(kind: str, settings: type[BaseModel]) -> type[Block]:
         settings,
         {name: _field(field) for name, field in fields.items()},
         description=f"{words} Huntonce hunts there.",
-        usage="Give its name to `siem` of hunt, loop and the other flows that ask a SIEM.",
+        usage="prefect deployment run hunt/hunt -p siem=BLOCK_NAME",
     )
 
 
@@ -90,7 +96,7 @@ def desk_block(kind: str) -> type[Block]:
     needed = _DESK_NEEDS.get(kind, frozenset({"token"}))
     names = (*_EVERY_DESK, *_DESK_FIELDS[kind]) if kind in _DESK_FIELDS else tuple(rest)
     names = tuple(sorted(names, key=lambda name: name not in needed))  # what must be given first
-    what = {True: "tickets", False: "cases"}.get(kind in TICKET_KINDS)
+    what = "tickets" if kind in TICKET_KINDS else "cases"
     if kind not in TICKET_KINDS | CASE_KINDS:
         what = "tickets or cases"
     return _block_type(
@@ -99,7 +105,7 @@ def desk_block(kind: str) -> type[Block]:
         DeskSettings,
         {n: _field(DeskSettings.model_fields[n], required=n in needed) for n in names},
         description=f"A desk where Huntonce opens {what}.",
-        usage='Name it in huntonce.toml: `[tickets]` or `[cases]`, `desk = "its name"`.',
+        usage=f'{what}.desk = "BLOCK_NAME"  # in huntonce.toml',
     )
 
 
@@ -132,7 +138,7 @@ def _block_type(
         "_block_type_name": f"Huntonce {_FAMILIES[family]}: {product}",
         "_block_type_slug": slug_of(family, kind),
         "_description": description,
-        "_code_example": usage,
+        "_code_example": _snippet(usage),
         "model_config": ConfigDict(hide_input_in_errors=True),
         "whole": model_validator(mode="after")(whole),
     }
@@ -146,6 +152,10 @@ _FAMILIES = {"siem": "SIEM", "desk": "desk"}
 def _field(field: FieldInfo, *, required: bool = False) -> tuple[Any, Any]:
     """A field of the settings as a field of a block: annotation with its limits, and default."""
     annotation: Any = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        # As a definition of its own it would bring its own name and words into the form.
+        words = {"type": "string", "enum": [str(member.value) for member in annotation]}
+        annotation = Annotated[annotation, WithJsonSchema(words)]
     for limit in field.metadata:
         annotation = Annotated[annotation, limit]
     if field.default_factory is not None:
