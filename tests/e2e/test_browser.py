@@ -131,7 +131,7 @@ def test_the_hunts_form_says_what_it_wants_and_refuses_nonsense(page: Page, serv
 
 
 def test_a_siem_is_connected_by_a_form_that_says_what_it_wants_and_keeps_the_secret(
-    page: Page, served: Served
+    page: Page,
 ) -> None:
     page.goto("/blocks/catalog/huntonce-siem-opensearch/create")
     for described in ("Its HTTP address.", "Encoded API key, instead of a user name."):
