@@ -1,73 +1,183 @@
-"""Blocks: connectors as operators make and edit them in the Prefect UI.
+"""Block types: connectors as operators make and edit them in the Prefect UI.
 
 A block has the fields of the same connector in huntonce.toml, and its name is used like a name
-there; a name in the file wins. Icons are left out: Prefect takes them from web addresses only,
-and no page of ours fetches anything from outside.
+there; a name in the file or the environment wins. The types of SIEMs and desks are made from the
+settings of each kind, so a new kind has its form without a line here.
+
+They have no icons: Prefect's client takes http addresses only (a data: address is refused when
+a type is read, and no block could be loaded then), and no page of ours fetches from outside.
 """
 
-from collections.abc import Mapping
-from http import HTTPStatus
+import logging
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from types import new_class
+from typing import Annotated, Any
 
 from prefect.blocks.core import Block
-from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectHTTPStatusError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
+from huntonce.connectors.siem.registry import find_kind, kinds
+from huntonce.flows.blockreading import TAXII, desk_kinds, slug_of
+from huntonce.flows.connected import told
+from huntonce.flows.desksettings import CASE_KINDS, TICKET_KINDS, DeskSettings
 from huntonce.flows.settings import DestinationSettings, TaxiiSettings
 from huntonce.models.errors import ConfigError
 
-MOST = 200
-"""Blocks of one type that are read."""
+_NAMES = {
+    "opensearch": "OpenSearch",
+    "postgresql": "PostgreSQL",
+    "sentinel": "Microsoft Sentinel",
+    "github": "GitHub",
+    "thehive": "TheHive",
+    "iris": "IRIS",
+}
+"""How products write themselves, where it is not their kind with a capital letter."""
+_EVERY_DESK = ("url", "token", "max_tlp", "labels", "home_url", "ca", "timeout")
+_DESK_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "jira": ("email", "project", "issue_type", "done", "reopened"),
+    "github": ("repository",),
+    "thehive": ("organisation", "pap", "determinations"),
+    "iris": ("customer", "determinations"),
+}
+"""What a desk has besides; those of third parties have all that is no other product's."""
+_DESK_NEEDS: Mapping[str, frozenset[str]] = {
+    "jira": frozenset({"url", "token", "project"}),
+    "github": frozenset({"token", "repository"}),
+    "thehive": frozenset({"url", "token"}),
+    "iris": frozenset({"url", "token"}),
+}
+"""What the form of a desk demands; the settings leave it to a check of all kinds."""
+
+
+def _snippet(line: str) -> str:
+    """How a block is used, as the pages show it: they take a fenced line of Python."""
+    return f"```python\n# {line}\n```"
 
 
 class TaxiiSource(Block, TaxiiSettings):
     """A TAXII 2.1 collection that intel is pulled from (pull-intel, loop)."""
 
     _block_type_name = "Huntonce TAXII source"
-    _block_type_slug = "huntonce-taxii-source"
+    _block_type_slug = TAXII["intel"][0]
     _description = "A TAXII 2.1 collection that Huntonce pulls intel from."
+    _code_example = _snippet("prefect deployment run pull-intel/pull-intel -p source=BLOCK_NAME")
 
 
 class TaxiiDestination(Block, DestinationSettings):
     """A TAXII 2.1 collection that our intel goes to, up to its TLP ceiling (publish-intel)."""
 
     _block_type_name = "Huntonce TAXII destination"
-    _block_type_slug = "huntonce-taxii-destination"
+    _block_type_slug = TAXII["publish"][0]
     _description = "A TAXII 2.1 collection that Huntonce publishes to, up to a TLP ceiling."
+    _code_example = _snippet("prefect deployment run publish-intel/publish-intel")
 
 
-SECTIONS: Mapping[str, type[Block]] = {"intel": TaxiiSource, "publish": TaxiiDestination}
-"""Section of huntonce.toml to the block type that says the same."""
-BLOCKS = tuple(SECTIONS.values())
+def siem_block(kind: str, settings: type[BaseModel]) -> type[Block]:
+    """The block type of a kind of SIEM, with the fields and checks of its settings."""
+    fields = {n: f for n, f in settings.model_fields.items() if n != "kind"}
+    words = " ".join((settings.__doc__ or "").split()) or f"A SIEM of kind {kind}."
+    return _block_type(
+        kind,
+        "siem",
+        settings,
+        {name: _field(field) for name, field in fields.items()},
+        description=f"{words} Huntonce hunts there.",
+        usage="prefect deployment run hunt/hunt -p siem=BLOCK_NAME",
+    )
 
 
-def connectors_of(section: str) -> dict[str, BaseModel]:
-    """The connectors that operators made as blocks, by name, for one section of the settings.
+def desk_block(kind: str) -> type[Block]:
+    """The block type of a kind of desk, with those fields that the product has."""
+    others = {name for names in _DESK_FIELDS.values() for name in names}
+    rest = [n for n in DeskSettings.model_fields if n not in {"kind", "token_file", *others}]
+    needed = _DESK_NEEDS.get(kind, frozenset({"token"}))
+    names = (*_EVERY_DESK, *_DESK_FIELDS[kind]) if kind in _DESK_FIELDS else tuple(rest)
+    names = tuple(sorted(names, key=lambda name: name not in needed))  # what must be given first
+    what = "tickets" if kind in TICKET_KINDS else "cases"
+    if kind not in TICKET_KINDS | CASE_KINDS:
+        what = "tickets or cases"
+    return _block_type(
+        kind,
+        "desk",
+        DeskSettings,
+        {n: _field(DeskSettings.model_fields[n], required=n in needed) for n in names},
+        description=f"A desk where Huntonce opens {what}.",
+        usage=f'{what}.desk = "BLOCK_NAME"  # in huntonce.toml',
+    )
 
-    Raises:
-        ConfigError: A block was saved with values that its connector does not take.
-    """
-    kind = SECTIONS.get(section)
-    if kind is None:
-        return {}
-    with get_client(sync_client=True) as client:
+
+def _block_type(
+    kind: str,
+    family: str,
+    settings: type[BaseModel],
+    fields: Mapping[str, tuple[Any, Any]],
+    *,
+    description: str,
+    usage: str,
+) -> type[Block]:
+    names = tuple(fields)
+
+    def whole(self: Block) -> Block:
+        given = {name: getattr(self, name) for name in names}
+        kinded = {"kind": kind} if "kind" in settings.model_fields else {}
         try:
-            documents = client.read_block_documents_by_type(kind.get_block_type_slug(), limit=MOST)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            return {}  # the type was never registered on this server
-    found: dict[str, BaseModel] = {}
-    for document in documents:
-        if document.name is None:
-            continue
-        try:
-            found[document.name] = kind.model_validate(document.data)
+            settings.model_validate({**given, **kinded})
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(
-                f"block {document.name}: {place}: {first['msg']}".replace(": :", ":"),
-                hint="mend the block on the Blocks page",
-            ) from None  # the cause repeats the values, and one of them may be a secret
-    return found
+            raise ValueError(told(error)) from None
+        return self
+
+    product = _NAMES.get(kind, kind.capitalize())
+    body = {
+        "__module__": __name__,
+        "__doc__": description,
+        "__annotations__": {name: annotation for name, (annotation, _) in fields.items()},
+        **{name: field for name, (_, field) in fields.items()},
+        "_block_type_name": f"Huntonce {_FAMILIES[family]}: {product}",
+        "_block_type_slug": slug_of(family, kind),
+        "_description": description,
+        "_code_example": _snippet(usage),
+        "model_config": ConfigDict(hide_input_in_errors=True),
+        "whole": model_validator(mode="after")(whole),
+    }
+    name = f"{product.replace(' ', '')}{family.capitalize()}"
+    return new_class(name, (Block,), {}, lambda namespace: namespace.update(body))
+
+
+_FAMILIES = {"siem": "SIEM", "desk": "desk"}
+
+
+def _field(field: FieldInfo, *, required: bool = False) -> tuple[Any, Any]:
+    """A field of the settings as a field of a block: annotation with its limits, and default."""
+    annotation: Any = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        # As a definition of its own it would bring its own name and words into the form.
+        words = {"type": "string", "enum": [str(member.value) for member in annotation]}
+        annotation = Annotated[annotation, WithJsonSchema(words)]
+    for limit in field.metadata:
+        annotation = Annotated[annotation, limit]
+    if field.default_factory is not None:
+        return annotation, Field(
+            default_factory=field.default_factory, description=field.description
+        )
+    default = PydanticUndefined if required else field.default
+    return annotation, Field(default, description=field.description)
+
+
+def _siem_blocks() -> Iterator[type[Block]]:
+    for kind in kinds():
+        try:
+            yield siem_block(kind, find_kind(kind).settings)
+        except ConfigError as error:  # a broken package takes no other connector with it
+            logging.getLogger(__name__).warning("no block type for the SIEM %s: %s", kind, error)
+
+
+BLOCKS: tuple[type[Block], ...] = (
+    TaxiiSource,
+    TaxiiDestination,
+    *_siem_blocks(),
+    *(desk_block(kind) for kind in desk_kinds()),
+)
+"""Every block type, as they are registered."""

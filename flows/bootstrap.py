@@ -193,9 +193,16 @@ class Home:
     def _inside(self, path: Path) -> Path:
         return path if path.is_absolute() else self.path / path
 
+    @cached_property
+    def connected(self) -> Settings:
+        """The settings with the SIEMs and desks that were made elsewhere."""
+        from huntonce.flows.connected import with_elsewhere
+
+        return with_elsewhere(self.settings, self.elsewhere)
+
     def siem_names(self) -> tuple[str, ...]:
         """Names under which SIEMs are registered."""
-        return ("lake", *self.settings.siems)
+        return ("lake", *self.connected.siems)
 
     def siem(self, name: str = "lake") -> "Siem":
         """The SIEM registered under a name.
@@ -205,17 +212,9 @@ class Home:
         """
         if name == "lake":
             return self._lake()
-        given = self.settings.siems.get(name)
-        if given is None:
-            known = ", ".join(sorted({"lake", *self.settings.siems}))
-            raise ConfigError(
-                f"no SIEM named {name!r}",
-                hint=f"use {known}, or add [siems.{name}] to the settings",
-            )
-        from huntonce.connectors.siem.registry import read_settings
+        from huntonce.flows.connected import open_siem
 
-        kind, settings = read_settings(name, given, self.path)
-        return kind.open(settings, name)
+        return open_siem(self.connected, name, self.path)
 
     def _lake(self) -> "Siem":
         from huntonce.connectors.siem.lake.lake import Lake
@@ -229,7 +228,7 @@ class Home:
         from huntonce.flows.rulestores import others, rule_store, targets
         from huntonce.models.stages.kit import Kit
 
-        deployed_to = targets(self.settings, self.path)
+        deployed_to = targets(self.connected, self.path)
         return Kit(
             open_unit=self.store.unit,
             clock=self.clock,
@@ -238,8 +237,8 @@ class Home:
             library=self.library,
             catalogue=self.catalogue,
             siem=self.siem(siem),
-            tickets=ticket_desk(self.settings, self.path, self.store, self.clock),
-            cases=case_desk(self.settings, self.path, self.store, self.clock),
+            tickets=ticket_desk(self.connected, self.path, self.store, self.clock),
+            cases=case_desk(self.connected, self.path, self.store, self.clock),
             rules=rule_store(self.settings, self.path),
             targets=deployed_to,
             others=others(deployed_to, siem, self.siem),

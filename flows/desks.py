@@ -20,14 +20,15 @@ def ticket_desk(settings: "Settings", home: Path, store: "Store", clock: "Clock"
     """The desk that gaps go to.
 
     Raises:
-        ConfigError: Its token cannot be read, or a third party's desk cannot be made.
+        ConfigError: It is not known here, its token cannot be read, or a third party's desk
+            cannot be made.
     """
     name = settings.tickets.desk
     if name == BUILTIN:
         from huntonce.connectors.tickets.builtin import BuiltinTickets
 
         return BuiltinTickets(store)
-    part = settings.desks[name]
+    part = _chosen("tickets", name, settings)
     config = _config(name, part, settings, home)
     if part.kind == "jira":
         from huntonce.connectors.tickets.jira import JiraTickets
@@ -52,7 +53,7 @@ def case_desk(settings: "Settings", home: Path, store: "Store", clock: "Clock") 
         from huntonce.connectors.cases.builtin import BuiltinCases
 
         return BuiltinCases(store)
-    part = settings.desks[name]
+    part = _chosen("cases", name, settings)
     config = _config(name, part, settings, home)
     if part.kind == "thehive":
         from huntonce.connectors.cases.thehive import TheHiveCases
@@ -64,6 +65,18 @@ def case_desk(settings: "Settings", home: Path, store: "Store", clock: "Clock") 
         return IrisCases(config, clock=clock)
     made: CaseDesk = _third_party(part.kind, config, ("find", "create", "closed", "close"))
     return made
+
+
+def _chosen(family: str, name: str, settings: "Settings") -> DeskSettings:
+    part = settings.desks.get(name)
+    if part is None:
+        known = ", ".join([BUILTIN, *sorted(settings.desks)])
+        raise ConfigError(
+            f"{family}.desk: no desk is called {name!r}; known: {known}",
+            hint=f"add [desks.{name}] to the settings (commands do not read Prefect's blocks, "
+            "flows do)",
+        )
+    return part
 
 
 def _third_party(kind: str, config: "DeskConfig", needs: tuple[str, ...]) -> Any:  # noqa: ANN401 - somebody else's

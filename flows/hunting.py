@@ -22,6 +22,7 @@ from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer, NotDueError
+from huntonce.models.report.addresses import address_at
 from huntonce.models.report.markdown import hunt_page
 from huntonce.models.report.words import count, why
 from huntonce.models.stages.hunt import HuntResult, prepare
@@ -127,11 +128,20 @@ def run_hunt(
             settled.detections,
             settled.cases,
             [p for p in show_waiting(kit) if p.subject in ours],
+            _addresses(kit, settled),
         ),
         description=f"{hypothesis.technique_id}: {settled.run.verdict}",
     )
     _announce(settled)
     return settled
+
+
+def _addresses(kit: Kit, settled: Settled) -> dict[str, str]:
+    """Where the desks show the tickets and cases of a hunt, by our ids of them."""
+    cases = [case for case in settled.cases if case.desk == kit.cases.name]
+    return {gap.id: address_at(kit.tickets, gap.ticket) for gap in settled.gaps} | {
+        case.id: address_at(kit.cases, case.remote_id) for case in cases
+    }
 
 
 def _announce(settled: Settled) -> None:

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.utilities.annotations import quote
 from typing_extensions import override
 
-from huntonce.flows.blocks import connectors_of
+from huntonce.flows.blockreading import connectors_of
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.runtime import is_transient
 from huntonce.models.errors import HuntonceError

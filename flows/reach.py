@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from huntonce.flows.bootstrap import Home
+from huntonce.flows.desksettings import BUILTIN
 from huntonce.models.errors import HuntonceError
 
 NOT_ASKED = "its settings are whole; not asked whether it answers (--connect)"
@@ -30,7 +31,7 @@ def reaching(home: Home, *, connect: bool) -> Iterator[tuple[str, Reached]]:
             yield f"siem {name}", _tried(partial(_siem, home, name, connect=connect))
     for what in ("tickets", "cases"):
         chosen = getattr(home.settings, what).desk
-        if chosen in home.settings.desks:
+        if chosen != BUILTIN:
             label = f"desk {chosen} ({what})"
             yield label, _tried(partial(_desk, home, what, connect=connect))
 
@@ -83,7 +84,7 @@ def _desk(home: Home, what: str, *, connect: bool) -> str:
     from huntonce.flows.desks import case_desk, ticket_desk
 
     make = ticket_desk if what == "tickets" else case_desk
-    desk = make(home.settings, home.path, home.store, home.clock)
+    desk = make(home.connected, home.path, home.store, home.clock)
     if not connect:
         return NOT_ASKED
     desk.find("check")

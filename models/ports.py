@@ -214,6 +214,22 @@ class CaseDesk(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPages(Protocol):
+    """What a desk with pages for people can say besides (docs/guides/desks.md).
+
+    Attributes:
+        base: Address below which its pages are; no slash at the end.
+    """
+
+    @property
+    def base(self) -> str: ...
+
+    def page_of(self, remote_id: str) -> str:
+        """Address of a ticket's or a case's page; empty where there is none."""
+        ...
+
+
 class DetectionStore(Protocol):
     """Where detections are kept as code, or deployed to run."""
 

@@ -185,9 +185,14 @@ class IrisCases(RemoteDesk):
             except TerminalError as error:
                 if "no case" not in str(error):
                     raise
-                gone = AtDesk(status=GONE, url=f"{self._config.url}/case?cid={remote_id}")
+                gone = AtDesk(status=GONE, url=self.page_of(remote_id))
                 found.append(DeskUpdate(remote_id=remote_id, is_open=True, at_desk=gone))
         return found
+
+    def page_of(self, remote_id: str) -> str:
+        """Address at which a person finds a case; empty for an id that IRIS never gives."""
+        number = _number(remote_id)
+        return "" if number is None else f"{self.base}/case?cid={number}"
 
     # ------------------------------------------------------------ inside
 
@@ -246,7 +251,7 @@ class IrisCases(RemoteDesk):
             at_desk=AtDesk(
                 status=" ".join(filter(None, (state, outcome.replace("_", " ")))),
                 assignee=words(case, "owner"),
-                url=f"{self._config.url}/case?cid={remote_id}",
+                url=self.page_of(remote_id),
             ),
         )
 

@@ -5,6 +5,7 @@ says that all of it is there, so a sender that follows a killed one finishes the
 opening another.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -166,6 +167,10 @@ class TheHiveCases(RemoteDesk):
         gone = [one for one in ids if one not in there]
         return [*found, *[self._gone(one) for one in gone]]
 
+    def page_of(self, remote_id: str) -> str:
+        """Address at which a person finds a case; empty for an id that TheHive never gives."""
+        return f"{self.base}/cases/{remote_id}/details" if _is_id(remote_id) else ""
+
     # ------------------------------------------------------------ inside
 
     def _opened(self, key: str, case: Mapping[str, object], tlp: Tlp) -> dict[str, Any]:
@@ -244,8 +249,7 @@ class TheHiveCases(RemoteDesk):
         return found
 
     def _get(self, remote_id: str) -> dict[str, Any]:
-        # Its ids are a tilde and a number; anything else could be another path.
-        if not (remote_id.startswith("~") and remote_id[1:].isascii() and remote_id[1:].isdigit()):
+        if not _is_id(remote_id):
             raise self._none("case", remote_id)
         try:
             return self._call(lambda: dict(self._hive.case.get(remote_id)))
@@ -267,15 +271,15 @@ class TheHiveCases(RemoteDesk):
             at_desk=AtDesk(
                 status=" ".join(filter(None, (words(case, "status"), words(case, "impactStatus")))),
                 assignee=words(case, "assignee"),
-                url=f"{self._config.url}/cases/{case_id}/details",
+                url=self.page_of(case_id),
                 changed=_moment(changed).isoformat() if isinstance(changed, int) else "",
                 comments=comments(self._said(case_id)) if said else (),
             ),
         )
 
     def _gone(self, case_id: str) -> DeskUpdate:
-        url = f"{self._config.url}/cases/{case_id}/details"
-        return DeskUpdate(remote_id=case_id, is_open=True, at_desk=AtDesk(status=GONE, url=url))
+        gone = AtDesk(status=GONE, url=self.page_of(case_id))
+        return DeskUpdate(remote_id=case_id, is_open=True, at_desk=gone)
 
     def _said(self, case_id: str) -> list[Comment]:
 
@@ -340,3 +344,8 @@ def _moment(millis: int) -> datetime:
 def _when(one: Mapping[str, Any]) -> str:
     at = one.get("createdAt") or one.get("_createdAt")
     return _moment(at).isoformat() if isinstance(at, int) else ""
+
+
+def _is_id(remote_id: str) -> bool:
+    """Its ids are a tilde and a number; anything else could be another path."""
+    return re.fullmatch(r"~[0-9]{1,30}", remote_id) is not None

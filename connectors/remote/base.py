@@ -94,6 +94,11 @@ class RemoteDesk:
         """Registered name of the desk."""
         return self._config.name
 
+    @property
+    def base(self) -> str:
+        """Address below which people find what is there; no slash at the end."""
+        return self._config.url
+
     def _client(
         self, headers: Mapping[str, str], auth: tuple[str, str] | None = None
     ) -> HttpClient:

@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from huntonce.connectors.http.client import HttpClient, Reply, RequestError, retry_after
 from huntonce.connectors.remote.base import (
     MARK,
@@ -127,6 +129,23 @@ class GitHubTickets(RemoteDesk):
             if remote_id in wanted:
                 found[remote_id] = self._update(remote_id, issue)
         return tuple(found.values())
+
+    @property
+    @override
+    def base(self) -> str:
+        """Address of the pages, which is not the API's; empty where it cannot be told from that."""
+        url = self._config.url
+        if match := re.fullmatch(r"https://api\.(github\.com|[a-z0-9-]+\.ghe\.com)", url):
+            return f"https://{match.group(1)}"
+        return url.removesuffix("/api/v3") if url.endswith("/api/v3") else ""
+
+    def page_of(self, remote_id: str) -> str:
+        """Address at which a person finds an issue; empty for an id that is none of the place."""
+        try:
+            number = self._number(remote_id)
+        except TerminalError:
+            return ""
+        return f"{self.base}/{quote(self._config.place)}/issues/{number}" if self.base else ""
 
     # ------------------------------------------------------------ inside
 

@@ -147,6 +147,11 @@ class JiraTickets(RemoteDesk):
             if words(issue, "key") in wanted
         )
 
+    def page_of(self, remote_id: str) -> str:
+        """Address at which a person finds an issue; empty for an id that is none of the project."""
+        ours = _KEY.fullmatch(remote_id) and remote_id.startswith(f"{self._config.place}-")
+        return f"{self.base}/browse/{remote_id}" if ours else ""
+
     # ------------------------------------------------------------ inside
 
     def _settled(self, key: str, lost: TransientError) -> str:

@@ -1,7 +1,9 @@
 """Markdown pages for operators. What comes from data is escaped: it cannot render as anything."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
@@ -14,6 +16,20 @@ from huntonce.models.proposal import Proposal
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@/])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_CELL = 600
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%-]*)?")
+
+
+class Linked(NamedTuple):
+    """Text that leads to an address of ours or of a configured desk; never one from data."""
+
+    text: str
+    address: str
+
+    @property
+    def markdown(self) -> str:
+        """A link; just the text where the address is not plainly one of the web."""
+        shown = escape(self.text)
+        return f"[{shown}]({self.address})" if _ADDRESS.fullmatch(self.address) else shown
 
 
 def escape(value: object, limit: int = MAX_CELL) -> str:
@@ -36,8 +52,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table of escaped cells."""
     head = f"| {' | '.join(columns)} |"
     rule = f"| {' | '.join('---' for _ in columns)} |"
-    body = [f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows]
+    body = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return "\n".join([head, rule, *body])
+
+
+def _cell(cell: object) -> str:
+    return cell.markdown if isinstance(cell, Linked) else escape(cell)
 
 
 def steps_page(title: str, steps: Iterable[tuple[str, Sequence[str]]]) -> str:
@@ -93,8 +113,12 @@ def hunt_page(
     detections: Sequence[Detection] = (),
     cases: Sequence[Case] = (),
     proposals: Sequence[Proposal] = (),
+    addresses: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """A hunt as an operator reads it."""
+    """A hunt as an operator reads it.
+
+    ``addresses``: where the desk shows the ticket of a gap and a case, by our id of it.
+    """
     verdict = run.verdict.value if run.verdict else run.state.value
     parts = [
         f"# {escape(run.id)}: {escape(f'{hypothesis.technique_id} {hypothesis.technique_name}')}",
@@ -137,7 +161,7 @@ def hunt_page(
                         f"{len(g.hosts)} of {g.population}",
                         g.reason,
                         "; ".join(g.remedy.commands) or g.remedy.text,
-                        g.ticket,
+                        Linked(g.ticket, addresses.get(g.id, "")),
                     )
                     for g in gaps
                 ],
@@ -158,7 +182,13 @@ def hunt_page(
             table(
                 ("id", "severity", "what", "hosts", "at the desk"),
                 [
-                    (c.id, c.severity, c.title, ", ".join(c.hosts), c.remote_id or "waits")
+                    (
+                        c.id,
+                        c.severity,
+                        c.title,
+                        ", ".join(c.hosts),
+                        Linked(c.remote_id or "waits", addresses.get(c.id, "")),
+                    )
                     for c in cases
                 ],
             )

@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
 ]
 PATIENCE = 60_000
+SECRET = "told-to-nobody"
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
 
 
@@ -127,6 +128,25 @@ def test_the_hunts_form_says_what_it_wants_and_refuses_nonsense(page: Page, serv
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("Validation failed for field 'target'").first).to_be_visible()
     assert served.runs("hunt") == []
+
+
+def test_a_siem_is_connected_by_a_form_that_says_what_it_wants_and_keeps_the_secret(
+    page: Page,
+) -> None:
+    page.goto("/blocks/catalog/huntonce-siem-opensearch/create")
+    for described in ("Its HTTP address.", "Encoded API key, instead of a user name."):
+        expect(page.get_by_text(described)).to_be_visible()
+    fields = page.get_by_role("textbox")
+    for place, text in enumerate(("corp", "https://siem.example:9200", "huntonce")):
+        fields.nth(place).fill(text)
+    shoot(page, "siem-block")
+
+    fields.nth(3).fill(SECRET)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_text("********")).to_be_visible()
+    expect(page.get_by_text("prefect deployment run hunt/hunt -p siem=corp")).to_be_visible()
+    assert SECRET not in page.content()
 
 
 def test_a_hunt_is_started_watched_and_read(page: Page, served: Served) -> None:

@@ -7,19 +7,23 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from huntonce.connectors.intel.taxii_server.server import TaxiiServer
 from huntonce.connectors.intel.taxii_server.settings import CollectionSpec, User
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
+from huntonce.flows.blockreading import connectors_of
+from huntonce.models.errors import ConfigError
 from huntonce.models.lab.company import LabSpec, build_company
 from tests.e2e.conftest import Run
-from tests.support.serving import Served, ask, login_of, serving, wait_for
+from tests.support.serving import Served, ask, free_port, login_of, serving, wait_for
 from tests.support.shared import ROOT
 
 pytestmark = pytest.mark.e2e
 THEIRS = "2f0d2c63-6f1b-4a53-9a3e-3d1d7a6f0c01"
 OURS = "2f0d2c63-6f1b-4a53-9a3e-3d1d7a6f0c02"
+SECRET = "told-to-nobody"
 PASSWORD = "a password of the test"
 LOGIN = "amy:of-the-test"
 INTEL = ROOT / "content" / "intel" / "copper-heron.json"
@@ -131,6 +135,30 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
 
     assert sent["state"]["type"] == "COMPLETED", sent["state"]
     assert {"indicator", "report"} & taxii_types(taxii)
+
+
+def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_nobody(
+    served: Served,
+) -> None:
+    nowhere = f"postgresql://us:{SECRET}@127.0.0.1:{free_port()}/events"
+    save_block(served, "huntonce-siem-postgresql", "warehouse", url=nowhere)
+    save_block(served, "huntonce-siem-opensearch", "twice", url="https://one.example")
+    save_block(served, "huntonce-desk-jira", "unfinished", token=SECRET)
+
+    state = served.run("hunt", target="T1053.005", siem="warehouse", dry_run=True)
+    shown = ask("POST", f"{served.api}/block_documents/filter", {})
+
+    assert state["type"] == "FAILED"
+    assert "no answer:" in state["message"]  # the server was asked: nobody is there
+    assert SECRET not in json.dumps([state, shown])
+    assert {"warehouse", "twice", "unfinished"} <= {block["name"] for block in shown}
+    bare = served.api.replace(f"{LOGIN}@", "")
+    with temporary_settings({PREFECT_API_URL: bare, PREFECT_API_AUTH_STRING: LOGIN}):
+        siems = connectors_of("siems")
+        save_block(served, "huntonce-siem-elasticsearch", "twice", url="https://two.example")
+        with pytest.raises(ConfigError, match="two blocks of siems are called twice"):
+            connectors_of("siems")
+    assert siems["warehouse"] == {"kind": "postgresql", "url": nowhere}
 
 
 def test_a_schedule_that_was_switched_on_fires_a_hunt(served: Served, huntonce: Run) -> None:

@@ -135,7 +135,6 @@ desk = "iris"
         (HIVE + 'token = "t"\nhome_url = "https://x/>"\n', "home_url"),
         (HIVE + 'token = "t"\nmax_tlp = "purple"\n', "max_tlp"),
         (HIVE + 'token = "t"\n[tickets]\ndesk = "hive"\n', "keeps no tickets"),
-        ('[tickets]\ndesk = "nowhere"\n', "nowhere"),
     ],
 )
 def test_what_is_wrong_is_told_when_the_file_is_read(tmp_path: Path, text: str, told: str) -> None:

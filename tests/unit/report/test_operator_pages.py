@@ -1,6 +1,7 @@
 """Pages for operators: all that a hunt is, and nothing that an attacker wrote comes alive."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -114,6 +115,25 @@ def test_the_hunts_page_has_all_that_an_operator_asks() -> None:
     assert "SELECT 'plain words'" in page
     assert escape(power(0.9).words) in page
     assert "P\\-7" in page
+
+
+def test_a_ticket_and_a_case_lead_to_the_desk_where_it_has_pages() -> None:
+    claim = hypothesis(text="plain")
+    found = finding(claim, "plain", "plain")
+    a_gap, a_case = (
+        replace(gap(text="plain"), id="GAP-1", ticket="SOC-1"),
+        case(claim, found, "plain"),
+    )
+    run = HuntRun(
+        hypothesis_key=claim.key, hypothesis_id="H-1", hunt_name="h", technique_id="T1053.005",
+        siem="lake", start=NOW, end=NOW, started_at=NOW,
+    )  # fmt: skip
+    addresses = {a_gap.id: "https://desk.example/browse/SOC-1", a_case.id: ""}
+
+    page = hunt_page(run, claim, [found], [a_gap], (), [a_case], (), addresses)
+
+    links = [t.attrGet("href") for t in tokens(page) if t.type == "link_open"]
+    assert links == ["https://desk.example/browse/SOC-1"]
 
 
 def test_an_empty_list_of_proposals_says_so() -> None:
