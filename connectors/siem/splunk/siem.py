@@ -39,7 +39,7 @@ _NOTES = {
     "narrowing": "values are looked for in the events' text, whatever fields Splunk extracts",
     "counts": "matches are counted here, from the events: Splunk alone cannot decide them",
     "time": "the inventory, fill and lag go by _time, searches by the time in the event",
-    "scheduling": "detections are not deployed to Splunk yet; Huntonce runs them itself",
+    "scheduling": "detections become saved searches, disabled, where rules_index names an app",
 }
 
 
