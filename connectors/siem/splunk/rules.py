@@ -178,10 +178,8 @@ class SplunkRules:
     def _get(self, rule_id: str) -> Document | None:
         try:
             answer = self._splunk.get(f"{self._path}/{PREFIX}{rule_id}")
-        except LostError as error:
-            # An app that is not there is 404 too, and says so of itself.
-            if "could not find object" not in str(error).lower():
-                raise self._no_place() from error
+        except LostError:
+            self._page(0, 1)  # an app that is not there is no absent search
             return None
         found = [one for one in answer.get("entry", ()) if self._is_here(one)]
         return _own(found[0]) if found else None
@@ -189,17 +187,23 @@ class SplunkRules:
     def _all(self) -> list[tuple[str, Document]]:
         found: list[tuple[str, Document]] = []
         for start in range(0, _MAX_RULES, _PAGE):
-            params = {
-                "count": str(_PAGE),
-                "offset": str(start),
-                "sort_key": "name",
-                "search": f"name={PREFIX}*",
-            }
-            page = self._splunk.get(self._path, params).get("entry", ())
+            page = self._page(start, _PAGE)
             found += [(str(one["name"]), _own(one)) for one in page if self._is_here(one)]
             if len(page) < _PAGE:
                 return found
         raise self._wrong(f"there are more than {_MAX_RULES} saved searches of ours")
+
+    def _page(self, start: int, count: int) -> list[Document]:
+        wanted = {
+            "count": str(count),
+            "offset": str(start),
+            "sort_key": "name",
+            "search": f"name={PREFIX}*",
+        }
+        try:
+            return list(self._splunk.get(self._path, wanted).get("entry", ()))
+        except LostError as error:
+            raise self._no_place() from error
 
     def _is_here(self, entry: Document) -> bool:
         """Whether it is of our app: others' shared ones are shown beside them."""
