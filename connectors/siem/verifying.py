@@ -34,6 +34,7 @@ class PageVerifier:
         self._window = window
         self._fields = fields
         self._tables: list[pa.Table] = []
+        self._uids: set[str] = set()
 
     @staticmethod
     def schema(fields: Sequence[str]) -> pa.Schema:
@@ -42,8 +43,12 @@ class PageVerifier:
 
     @property
     def found(self) -> int:
-        """Rows kept so far; an event that came twice counts twice."""
-        return sum(len(one) for one in self._tables)
+        """Events kept so far; one that came twice counts once.
+
+        By this a reader sees whether there are more than the limit: by rows, what came twice
+        would end the reading with fewer events than that, and the cut would not be told.
+        """
+        return len(self._uids)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Decide a page.
@@ -59,7 +64,9 @@ class PageVerifier:
             return view_of(self._session, page, channel)
 
         search = Search(self._rule, self._window, self._fields, len(rows))
-        self._tables.append(run_search(self._session, view, search).table)
+        kept = run_search(self._session, view, search).table
+        self._uids.update(kept.column("uid").to_pylist())
+        self._tables.append(kept)
 
     def table(self) -> pa.Table:
         """All that was kept."""

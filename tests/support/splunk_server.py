@@ -17,10 +17,14 @@ from werkzeug import Request, Response
 
 from huntonce.connectors.siem.lake.shapes import normalise
 from tests.support.desks.server import Fake, Handler, answer
-from tests.support.splunk_spl import Event, Run, SplError
+from tests.support.splunk_functions import Event
+from tests.support.splunk_saved import SavedSearches
+from tests.support.splunk_spl import Run
+from tests.support.splunk_tokens import SplError
 
 TOKEN = "a-token"
 _JOB = r"/services/search/v2/jobs/(?P<sid>[A-Za-z0-9_.]+)"
+_SAVED = r"/servicesNS/(?P<owner>[^/]+)/(?P<app>[^/]+)/saved/searches(?:/(?P<name>[^/]+))?"
 _NEEDED = frozenset({"search", "id", "exec_mode", "earliest_time", "latest_time", "output_mode"})
 _KNOWN = _NEEDED | {
     *("max_time", "max_count", "auto_cancel", "timeout", "allow_partial_results"),
@@ -64,6 +68,7 @@ class FakeSplunk(Fake):
     jobs: dict[str, Job] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
     lose_jobs: int = 0
+    saved: SavedSearches = field(default_factory=SavedSearches)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -71,6 +76,8 @@ class FakeSplunk(Fake):
             ("GET", _JOB, self._status),
             ("GET", rf"{_JOB}/results", self._results),
             ("POST", rf"{_JOB}/control", self._control),
+            ("GET", _SAVED, self.saved.handle),
+            ("POST", _SAVED, self.saved.handle),
         ]
 
     def refuse_login(self) -> Response:

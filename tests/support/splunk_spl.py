@@ -4,41 +4,24 @@ Written from Splunk's manuals, apart from the connector: whatever it cannot read
 https://help.splunk.com/en/splunk-enterprise/spl-search-reference
 """
 
-import json
 import math
-import operator
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-Event = dict[str, Any]
-Eval = Callable[[Event], Any]
-
-_TOKEN = re.compile(
-    r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)'
-    r"|(?P<sign><=|>=|!=|[()=<>,|*/+-]))"
+from tests.support.splunk_functions import (
+    FUNCTIONS,
+    Eval,
+    Event,
+    both,
+    compared,
+    either,
+    reckoning,
+    shown,
 )
+from tests.support.splunk_tokens import SplError, tokens
+
 _BOOLEAN = {"AND", "OR", "NOT", "IN", "AS", "BY"}
-
-
-class SplError(ValueError):
-    """It cannot be read; a real Splunk may say 400 here."""
-
-
-def tokens(spl: str) -> list[tuple[str, str]]:
-    """Kind and text of each token."""
-    found, at = [], 0
-    spl = spl.rstrip()
-    while at < len(spl):
-        match = _TOKEN.match(spl, at)
-        if match is None:
-            raise SplError(f"cannot be read: {spl[at : at + 30]!r}")
-        kind = str(match.lastgroup)
-        text = match.group(kind)
-        found.append((kind, re.sub(r"\\(.)", r"\1", text[1:-1]) if kind == "text" else text))
-        at = match.end()
-    return found
 
 
 class Run:
@@ -63,7 +46,7 @@ class Run:
         if self._at != len(self._tokens):
             raise SplError(f"left over: {self._tokens[self._at :][:3]}")
         return [
-            {name: _text(value) for name, value in row.items() if value is not None}
+            {name: shown(value) for name, value in row.items() if value is not None}
             for row in self.rows
         ]
 
@@ -209,13 +192,13 @@ class Run:
     def _or(self) -> Eval:
         found = self._and()
         while self._take("word", "OR"):
-            found = _either(found, self._and())
+            found = either(found, self._and())
         return found
 
     def _and(self) -> Eval:
         found = self._not()
         while self._take("word", "AND"):
-            found = _both(found, self._not())
+            found = both(found, self._not())
         return found
 
     def _not(self) -> Eval:
@@ -229,7 +212,7 @@ class Run:
         for sign in ("<=", ">=", "!=", "=", "<", ">"):
             if self._take("sign", sign):
                 right = self._sum()
-                return lambda row: _compared(sign, left(row), right(row))
+                return lambda row: compared(sign, left(row), right(row))
         return left
 
     def _sum(self) -> Eval:
@@ -243,7 +226,7 @@ class Run:
         while self._peek() in {("sign", sign) for sign in signs}:
             sign = self._tokens[self._at][1]
             self._at += 1
-            found = _reckoning(sign, found, part())
+            found = reckoning(sign, found, part())
         return found
 
     def _atom(self) -> Eval:
@@ -262,7 +245,7 @@ class Run:
         if self._peek() != ("sign", "("):
             return lambda row: row.get(text)
         items = self._arguments()
-        function = _FUNCTIONS.get(text)
+        function = FUNCTIONS.get(text)
         if function is None:
             raise SplError(f"The function {text} is not known.")
         return lambda row: function(*(item(row) for item in items))
@@ -323,98 +306,3 @@ def _made(function: str, value: Eval | None, rows: list[Event]) -> float | None:
         return None
     at = {"min": 0, "max": len(found) - 1}.get(function, math.ceil(0.95 * len(found)) - 1)
     return found[at]
-
-
-def _compared(sign: str, left: Any, right: Any) -> bool | None:
-    if left is None or right is None:
-        return None
-    try:
-        left, right = float(left), float(right)
-    except ValueError:
-        left, right = str(left), str(right)
-    return {
-        "=": left == right, "!=": left != right, "<": left < right,
-        ">": left > right, "<=": left <= right, ">=": left >= right,
-    }[sign]  # fmt: skip
-
-
-def _either(left: Eval, right: Eval) -> Eval:
-    return lambda row: _truth(left(row)) or _truth(right(row))
-
-
-def _both(left: Eval, right: Eval) -> Eval:
-    return lambda row: _truth(left(row)) and _truth(right(row))
-
-
-def _reckoning(sign: str, left: Eval, right: Eval) -> Eval:
-    does = {"-": operator.sub, "*": operator.mul, "/": operator.truediv}[sign]
-    return lambda row: does(float(left(row)), float(right(row)))
-
-
-def _truth(value: Any) -> bool:
-    return value is True
-
-
-def _like(text: str, pattern: str) -> bool:
-    """Of eval: % is any text, _ any one character, and case counts."""
-    return _made_like(pattern).fullmatch(text) is not None
-
-
-@lru_cache(maxsize=100_000)
-def _parsed(raw: str) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
-
-
-def _json(raw: str, path: str) -> Any:
-    found = _parsed(raw)
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except (ValueError, TypeError):
-        return None
-
-
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-
-
-def _lower(text: Any) -> Any:
-    """ASCII only: no more than that may be counted on."""
-    return None if text is None else str(text).translate(_ASCII_LOWER)
-
-
-@lru_cache(maxsize=1_000)
-def _made_like(pattern: str) -> re.Pattern[str]:
-    made = "".join({"%": ".*", "_": "."}.get(one, re.escape(one)) for one in pattern)
-    return re.compile(made, re.DOTALL)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.6f}"
-    return str(int(value)) if isinstance(value, float) else str(value)
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "coalesce": lambda *values: next((one for one in values if one is not None), None),
-    "false": lambda: False,
-    "floor": lambda value: float(math.floor(value)),
-    "if": lambda test, yes, no: yes if test is True else no,
-    "isnotnull": lambda value: value is not None,
-    "isnull": lambda value: value is None,
-    "json_extract": _json,
-    "like": _like,
-    "lower": _lower,
-    "null": lambda: None,
-    "replace": lambda text, old, new: re.sub(old, new, text),
-    "tonumber": _number,
-    "trim": lambda value: None if value is None else str(value).strip(),
-    "true": lambda: True,
-}

@@ -67,6 +67,16 @@ class SplunkSettings(BaseModel):
         0, ge=0, description="Most requests a second to Splunk; 0: as many as come."
     )
 
+    rules_index: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?$",
+        description="OWNER/APP (as nobody/search): where promoted detections become saved"
+        " searches, disabled; empty: none.",
+    )
+    rules_minutes: Literal[5, 10, 15, 20, 30, 60] = Field(
+        60, description="How often such a search runs once it is enabled."
+    )
+
     @field_validator("indexes", "sourcetypes")
     @classmethod
     def _names(cls, names: list[str]) -> list[str]:
@@ -81,6 +91,10 @@ class SplunkSettings(BaseModel):
             raise ValueError("a token is needed")
         if self.url.startswith("http://") and not _is_local(self.url):
             raise ValueError("a token is sent over https only")
+        if self.rules_index and self.format != "xml":
+            raise ValueError(
+                "rules_index needs format xml: the fields of JSON are named as each shipper likes"
+            )
         return self
 
 

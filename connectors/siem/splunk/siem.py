@@ -7,7 +7,7 @@ import pyarrow as pa
 from sigma.rule import SigmaRule
 from typing_extensions import override
 
-from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of, unique
+from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
 from huntonce.connectors.siem.engine import DEFAULT_LIMIT
 from huntonce.connectors.siem.lake.columns import Row
 from huntonce.connectors.siem.session import Limits, open_session, terminal
@@ -39,7 +39,7 @@ _NOTES = {
     "narrowing": "values are looked for in the events' text, whatever fields Splunk extracts",
     "counts": "matches are counted here, from the events: Splunk alone cannot decide them",
     "time": "the inventory, fill and lag go by _time, searches by the time in the event",
-    "scheduling": "detections are not deployed to Splunk yet; Huntonce runs them itself",
+    "scheduling": "detections become saved searches, disabled, where rules_index names an app",
 }
 
 
@@ -242,7 +242,6 @@ class SplunkSiem(Siem):
             for rows in pages:
                 with terminal(self._name, title):
                     verifier.add(rows)
-                # An event that came twice is one.
-                if verifier.found > task.limit and len(unique(verifier.table())) > task.limit:
+                if verifier.found > task.limit:
                     break
             return verifier.table()

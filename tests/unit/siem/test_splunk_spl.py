@@ -11,7 +11,8 @@ from huntonce.connectors.siem.splunk.settings import SplunkSettings
 from huntonce.connectors.sigma.ir import And, Atom, Condition, Not, Op, Or
 from huntonce.connectors.sigma.logsource import Variant
 from huntonce.models.errors import DomainError
-from tests.support.splunk_spl import Run, tokens
+from tests.support.splunk_spl import Run
+from tests.support.splunk_tokens import tokens
 
 SETTINGS = SplunkSettings(url="https://splunk.example:8089", token="t")
 NASTY = st.text(alphabet='"\\|[]`*%_$?=,() \nabkK\u212a\u0130', max_size=12)
