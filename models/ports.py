@@ -4,6 +4,7 @@ Every connector implements one of these; every connector of a kind passes one co
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
@@ -12,6 +13,7 @@ from huntonce.models.alert import Alert
 from huntonce.models.case import Case, Determination
 from huntonce.models.detection import Detection, Fixture, HeldRule
 from huntonce.models.entity import Entity
+from huntonce.models.errors import TerminalError
 from huntonce.models.finding import EventRef, Finding
 from huntonce.models.gap import Gap
 from huntonce.models.guarding import GuardRule, RuleRun, Watch
@@ -97,11 +99,11 @@ class Siem(Protocol):
         ...
 
     def inventory(self, window: Window) -> "pa.Table":
-        """What arrived: ``INVENTORY_SCHEMA``."""
+        """What arrived: ``INVENTORY_SCHEMA``; a window's edges are kept to a millisecond."""
         ...
 
     def field_fill(self, window: Window, wants: "Sequence[FieldWant]") -> "pa.Table":
-        """How well fields are filled: ``FILL_SCHEMA``."""
+        """How well fields are filled: ``FILL_SCHEMA``; edges as those of the inventory."""
         ...
 
     def search(self, query: "SigmaSearch", window: Window) -> "SearchResult":
@@ -126,11 +128,16 @@ class Siem(Protocol):
     def counts(self, query: "SigmaSearch", window: Window) -> "pa.Table":
         """Events that a Sigma detection matches, counted: ``COUNT_SCHEMA``. Errors as ``search``.
 
-        This way fetches the events; a connector that can count does it there.
+        All of them, whatever the query's ``limit``. This way fetches the events and refuses where
+        they are too many; a connector that can count does it there.
         """
-        from huntonce.models.query import count_by_hour  # noqa: PLC0415 - as above
+        from huntonce.models.query import MOST_COUNTED, count_by_hour  # noqa: PLC0415 - as above
 
-        return count_by_hour(self.search(query, window))
+        found = self.search(replace(query, limit=MOST_COUNTED), window)
+        if found.truncated:
+            message = f"more than {MOST_COUNTED} events match: too many to fetch and count"
+            raise TerminalError(message, connector=self.name, hint="ask for a shorter window")
+        return count_by_hour(found)
 
     def lags(self, window: Window) -> "pa.Table":  # noqa: ARG002 - for those that know
         """How late events were taken in: ``LAG_SCHEMA``; empty where nothing says so."""

@@ -51,6 +51,9 @@ cannot be searched.
 COUNT_SCHEMA = pa.schema([("host", pa.string()), ("hour", TIME), ("events", pa.int64())])
 """One row a host and clock hour with events that a search matches."""
 
+MOST_COUNTED = 1_000_000
+"""Most events that are fetched in order to be counted, where a SIEM cannot count by itself."""
+
 LAG_SCHEMA = pa.schema(
     [
         ("host", pa.string()),
@@ -161,13 +164,17 @@ def sum_fill(parts: pa.Table) -> pa.Table:
     return whole.sort_by([(key, "ascending") for key in keys])
 
 
+def sum_counts(parts: pa.Table) -> pa.Table:
+    """Parts of an answer of ``COUNT_SCHEMA`` added up, in the order of its keys."""
+    summed = parts.group_by(["host", "hour"]).aggregate([("events", "sum")])
+    whole = summed.rename_columns(COUNT_SCHEMA.names).cast(COUNT_SCHEMA)
+    return whole.sort_by([("host", "ascending"), ("hour", "ascending")])
+
+
 def count_by_hour(result: SearchResult) -> pa.Table:
-    """A search's events as ``COUNT_SCHEMA``."""
+    """A search's events as ``COUNT_SCHEMA``, in the order of its keys."""
     table = result.table.select(["host", "time"])
     hours = pc.floor_temporal(table.column("time"), unit="hour")
-    counted = (
-        pa.table({"host": table.column("host"), "hour": hours})
-        .group_by(["host", "hour"])
-        .aggregate([([], "count_all")])
-    )
-    return counted.rename_columns(["host", "hour", "events"]).cast(COUNT_SCHEMA)
+    ones = pa.array([1]).take(pa.array([0] * len(table), pa.int64()))
+    columns = [table.column("host"), hours, ones]
+    return sum_counts(pa.table(columns, names=COUNT_SCHEMA.names).cast(COUNT_SCHEMA))

@@ -12,7 +12,7 @@ from huntonce.connectors.siem.session import HOUR_OF, View, arrow, period, rows,
 from huntonce.connectors.sigma.duckdb_backend import predicate
 from huntonce.connectors.sigma.logsource import Variant, variants
 from huntonce.connectors.sigma.rules import logsource_of
-from huntonce.models.query import COUNT_SCHEMA, EVENT_COLUMNS, SearchResult
+from huntonce.models.query import COUNT_SCHEMA, EVENT_COLUMNS, SearchResult, sum_counts
 from huntonce.models.windows import Window
 
 OpenView = Callable[[str], View | None]
@@ -78,7 +78,7 @@ def run_count(session: duckdb.DuckDBPyConnection, open_view: OpenView, search: S
             " GROUP BY 1, 2 ORDER BY 1, 2"
         )
         parts.append(shaped(arrow(session, query), COUNT_SCHEMA))
-    return pa.concat_tables(parts).combine_chunks()
+    return sum_counts(pa.concat_tables(parts))
 
 
 def _search_place(

@@ -26,6 +26,7 @@ AGREEMENT = 2 / 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DOTNET_DATE = re.compile(r"/Date\((-?\d{1,15})\)/")
+_EPOCH_TEXT = re.compile(r"(?:\d{9,10}|\d{13}|\d{16})(?:\.\d{1,9})?", re.ASCII)
 _LONGEST_TIME = 40
 
 
@@ -48,6 +49,9 @@ def _parse_text(text: str) -> tuple[int, bool]:
     text = text.strip().removesuffix(" UTC")
     if match := _DOTNET_DATE.fullmatch(text):
         return _parse_number(float(match[1]) / 1000), True
+    # First: the digits of a number may also read as a date and time without separators.
+    if text[:9].isdecimal() and _EPOCH_TEXT.fullmatch(text):
+        return _parse_number(float(text)), True
     moment = datetime.fromisoformat(text)
     zone = moment.tzinfo is not None
     delta = (moment if zone else moment.replace(tzinfo=UTC)) - _EPOCH

@@ -134,7 +134,7 @@ def _broken(rest: str, number: int, error: Exception, fault: Fault) -> None:
     if number == 1 and not rest.startswith("{"):
         fault(
             "file",
-            "it is not JSON, CSV, EVTX, Parquet, gzip or zip",
+            "it is not JSON, CSV, EVTX, Parquet, gzip, tar or zip",
             "load event logs only",
             payload,
         )

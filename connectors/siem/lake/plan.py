@@ -14,7 +14,19 @@ from huntonce.connectors.siem.lake.staging import measure_clock
 from huntonce.models.errors import ConfigError
 
 SUFFIXES = frozenset(
-    {".evtx", ".json", ".jsonl", ".ndjson", ".gz", ".zip", ".parquet", ".csv", ".tsv"}
+    {
+        ".evtx",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".gz",
+        ".tgz",
+        ".tar",
+        ".zip",
+        ".parquet",
+        ".csv",
+        ".tsv",
+    }
 )
 """Files that a folder is searched for; a file named by itself is read whatever its name."""
 

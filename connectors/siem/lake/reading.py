@@ -1,18 +1,21 @@
 """Telemetry files as originals, one an event: opened, unpacked and cut, nothing understood yet.
 
-Recognised by their first bytes: gzip, zip, EVTX, Parquet; anything else is text, JSON or CSV.
+Recognised by their first bytes: gzip, zip, tar, EVTX, Parquet; anything else is text, JSON or CSV.
 Sizes are bounded everywhere; what cannot be read is reported and the rest goes on.
 """
 
 import gzip
 import lzma
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
+
+from typing_extensions import override
 
 from huntonce.connectors.siem.lake.binary import (
     EVTX_MAGIC,
@@ -36,7 +39,19 @@ _SPOOL = 64 * 1024**2
 _COPY = 1024**2
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
-_HEAD = 16
+_TAR, _TAR_AT = b"ustar", 257
+_MEMBERS = (*tarfile.REGULAR_TYPES, tarfile.GNUTYPE_SPARSE)
+_LONGEST_HEADER = 1024**2
+_HEAD = 512
+_OTHERS = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+}
+"""Packed in ways that are named and not read."""
+
 _BLOCK = 4 * 1024**2
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -72,8 +87,12 @@ def originals(piece: Piece, fault: Fault) -> Iterator[Original]:
 
 
 def packed_or_binary(head: bytes) -> bool:
-    """Whether a file that starts so is gzip, zip, EVTX or Parquet."""
-    return head.startswith((_GZIP, _ZIP, EVTX_MAGIC, PARQUET_MAGIC))
+    """Whether a file that starts so is gzip, zip, tar, EVTX or Parquet."""
+    return head.startswith((_GZIP, _ZIP, EVTX_MAGIC, PARQUET_MAGIC)) or _is_tar(head)
+
+
+def _is_tar(head: bytes) -> bool:
+    return head.startswith(_TAR, _TAR_AT)
 
 
 def _file(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Iterator[Original]:
@@ -81,13 +100,20 @@ def _file(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Iter
     stream.seek(0)
     if head.startswith(_GZIP):
         with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield from _unpacked(_Unpacking(unpacked, fault), fault, mapping)
+            source = _Unpacking(unpacked, fault)
+            head = source.read(_HEAD)
+            if _is_tar(head):
+                yield from _tar(_Rejoined(head, source), fault, mapping)
+            else:
+                yield from _unpacked(_Rejoined(head, source), fault, mapping)
     elif head.startswith(_ZIP):
         yield from _zip(stream, fault, mapping)
     elif head.startswith(EVTX_MAGIC):
         yield from evtx_records(stream, fault)
     elif head.startswith(PARQUET_MAGIC):
         yield from parquet_rows(stream, fault, mapping)
+    elif _is_tar(head):
+        yield from _tar(stream, fault, mapping)
     else:
         yield from _text(stream, b"", fault, mapping)
 
@@ -97,7 +123,13 @@ def _text(
 ) -> Iterator[Original]:
     """JSON or CSV of which ``head`` was already read."""
     start = head + source.read(_BLOCK)
-    if is_json(start):
+    packed = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
+    if packed is not None:
+        fault("file", f"it is packed with {packed}, which is not read", "unpack it first", b"")
+    elif b"\x00" in start[:2]:
+        hint = "save it as UTF-8, or with the mark"
+        fault("file", "it looks like UTF-16 without its byte-order mark", hint, start)
+    elif is_json(start):
         yield from json_events(source, start, fault)
     elif mapping is not None or looks_like_table(start):
         yield from csv_rows(source, start, fault, mapping)
@@ -119,28 +151,54 @@ def _zip(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Itera
             yield from _member(archive, info, fault, mapping)
 
 
-def _member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, outer: Fault, mapping: TableMapping | None
+def _tar(source: "_Source", outer: Fault, mapping: TableMapping | None) -> Iterator[Original]:
+    """The files in a tar, one after another: nothing of it is written to a disk or by its names."""
+    try:
+        with tarfile.open(
+            fileobj=source,  # type: ignore[call-overload]  # reading is all that it does with it
+            mode="r|",
+            tarinfo=_Header,
+        ) as archive:
+            for number, info in enumerate(archive):
+                if number >= MAX_MEMBERS:
+                    reason = f"only its first {MAX_MEMBERS} members were read"
+                    outer("file", reason, "split the tar", b"")
+                    return
+                member = archive.extractfile(info) if info.isreg() else None
+                if member is not None:
+                    yield from _named(info.name[:200], member, outer, mapping)
+    except (tarfile.TarError, OSError, ValueError) as error:
+        outer("file", f"the tar is damaged: {error}", "fetch the file again", b"")
+
+
+def _named(
+    name: str, member: IO[bytes], outer: Fault, mapping: TableMapping | None
 ) -> Iterator[Original]:
-    name = info.filename[:200]
+    """The originals of a member of an archive."""
 
     def fault(place: str, reason: str, hint: str, payload: bytes) -> None:
         outer(f"{name}, {place}", reason, hint, payload)
 
+    for kind, number, text in _unpacked(_Unpacking(member, fault), fault, mapping):
+        yield f"{name}, {kind}", number, text
+
+
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, outer: Fault, mapping: TableMapping | None
+) -> Iterator[Original]:
+    name = info.filename[:200]
     try:
         with archive.open(info) as member:
-            for kind, number, text in _unpacked(_Unpacking(member, fault), fault, mapping):
-                yield f"{name}, {kind}", number, text
+            yield from _named(name, member, outer, mapping)
     except (*_DAMAGED, NotImplementedError, RuntimeError) as error:
         # zipfile says RuntimeError where a member is encrypted.
-        fault("file", f"it cannot be unpacked: {error}", "unpack it and load the files", b"")
+        hint = "unpack it and load the files"
+        outer(f"{name}, file", f"it cannot be unpacked: {error}", hint, b"")
 
 
-def _unpacked(
-    source: "_Unpacking", fault: Fault, mapping: TableMapping | None
-) -> Iterator[Original]:
+def _unpacked(source: "_Source", fault: Fault, mapping: TableMapping | None) -> Iterator[Original]:
     head = source.read(_HEAD)
-    if head.startswith((_GZIP, _ZIP)):
+    if head.startswith((_GZIP, _ZIP)) or _is_tar(head):
         fault("file", "it is packed twice", "unpack it once and load what is inside", b"")
     elif head.startswith((EVTX_MAGIC, PARQUET_MAGIC)):
         with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
@@ -179,6 +237,37 @@ class _Span:
         block = self._stream.read(min(size, self._left))
         self._left -= len(block)
         return block
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar; one that only says more about the next is short, as real ones are."""
+
+    @classmethod
+    @override
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Refuse what would be read into memory whole, whatever length it claims.
+
+        Raises:
+            tarfile.TarError: As said, or it is no header.
+        """
+        made = super().frombuf(buf, encoding, errors)
+        if made.type not in _MEMBERS and made.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header is longer than {_LONGEST_HEADER} bytes")
+        return made
+
+
+class _Rejoined:
+    """A stream of which the start was read already."""
+
+    def __init__(self, head: bytes, rest: _Source) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int, /) -> bytes:
+        if not self._head:
+            return self._rest.read(size)
+        block, self._head = self._head[:size], self._head[size:]
+        return block if len(block) == size else block + self._rest.read(size - len(block))
 
 
 class _Unpacking:

@@ -77,6 +77,11 @@ class Batch:
         self._orders: dict[int, pa.Array] = {}
         self._noted: dict[int, pa.Table] = {}
 
+    @property
+    def small(self) -> bool:
+        """Whether the columns of all of its classes can well be held at once."""
+        return int(self._offsets[-1]) <= _FEW_ROWS
+
     def prefetch(self, names: Iterable[str]) -> None:
         """Read some columns in one go."""
         wanted = [name for name in dict.fromkeys(names) if name not in self._columns]
@@ -86,11 +91,12 @@ class Batch:
         for number, file in enumerate(self.files):
             known = [name for name in wanted if name in self._names[number]]
             table = self.read(number, known) if known else None
+            nothing = pa.nulls(file.rows, _DICTIONARY)
             for name in wanted:
                 if table is not None and name in table.column_names:
                     chunks[name] += _texts(table.column(name)).chunks
                 else:
-                    chunks[name].append(pa.nulls(file.rows, _DICTIONARY))
+                    chunks[name].append(nothing)
         for name in wanted:
             # A column of no file at all has no dictionary to speak of.
             self._columns[name] = column_of(chunks.pop(name), int(self._offsets[-1]))

@@ -28,8 +28,17 @@ def lower_text(text: str) -> str:
 
 def lower_values(values: pa.StringArray) -> pa.StringArray:
     """Every value in lower case, character by character (not by language)."""
-    ascii_only = pc.all(pc.string_is_ascii(values)).as_py()
-    return pc.utf8_lower(values) if ascii_only is False else pc.ascii_lower(values)
+    return pc.ascii_lower(values) if _ascii_only(values) else pc.utf8_lower(values)
+
+
+def _ascii_only(values: pa.StringArray) -> bool:
+    """Whether no value has a letter beyond ASCII, from the bytes of all of them at once."""
+    _, offsets, data = values.buffers()
+    if not len(values) or data is None:
+        return True
+    ends = np.frombuffer(offsets, np.int32)
+    first, last = int(ends[values.offset]), int(ends[values.offset + len(values)])
+    return memoryview(data)[first:last].tobytes().isascii()
 
 
 class Column:

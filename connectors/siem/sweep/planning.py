@@ -283,7 +283,7 @@ def decode_plan(body: bytes) -> Plan:
         ],
         needles,
         [
-            Entry(rule, place, None if found is None else tuple((at, n) for at, n in found))
+            Entry(rule, place, None if found is None else tuple(map(tuple, found)))
             for rule, place, found in entries
         ],
     )

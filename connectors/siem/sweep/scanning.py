@@ -18,6 +18,8 @@ _SLICE_BYTES = 8 * 1024**2
 _KEPT = 1_024
 """Automata kept: classes of events and their columns often wait for the same texts."""
 
+_NONE = np.empty(0, np.int64)
+
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """Numbers of needles, and of the values in which they occur: pairs, each once, needles in order."""
 
@@ -35,7 +37,7 @@ class Scanner:
         """Which needle occurs in which value of an array in lower case without nulls."""
         size = max(len(low), 1)
         keys = [self._scan(part, start, size) for start, part in _slices(low)]
-        together = np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+        together = keys[0] if len(keys) == 1 else np.unique(np.concatenate([_NONE, *keys]))
         return together // size, together % size
 
     def _scan(self, part: pa.StringArray, start: int, size: int) -> npt.NDArray[np.int64]:
@@ -46,6 +48,8 @@ class Scanner:
         matches = self._automaton.find_matches_as_indexes(
             memoryview(data)[first:last].tobytes(), overlapping=True
         )
+        if not matches:  # by far the most frequent answer where classes are small
+            return _NONE
         flat = np.fromiter(itertools.chain.from_iterable(matches), np.int64, 3 * len(matches))
         needles, starts = flat[0::3], flat[1::3]
         values = np.searchsorted(offsets, starts + first, side="right") - 1 + start
@@ -60,6 +64,9 @@ def scanner(needles: tuple[str, ...]) -> Scanner:
 
 def _slices(low: pa.StringArray) -> Iterator[tuple[int, pa.StringArray]]:
     if not len(low):
+        return
+    if low.nbytes <= _SLICE_BYTES:
+        yield 0, low
         return
     step = max(1, len(low) * _SLICE_BYTES // max(low.nbytes, 1))
     for start in range(0, len(low), step):

@@ -179,10 +179,16 @@ class _Run:
     def _search(self, rules: _Rules, batch: Batch) -> list[pa.Table]:
         found: list[pa.Table] = []
         channel = batch.files[0].channel
-        for event_id in batch.class_ids():
-            events = self._classes[channel, event_id]
-            if next(iter(rules.index.of_class(channel, event_id)), None) is None:
-                continue
+        searched = [
+            self._classes[channel, event_id]
+            for event_id in batch.class_ids()
+            if next(iter(rules.index.of_class(channel, event_id)), None) is not None
+        ]
+        if batch.small:
+            # Read a file once for all of its classes: opening columns costs more than their rows.
+            plans = [self._known_plan(rules, events) for events in searched]
+            batch.prefetch(key.name for plan in plans if plan for key in plan.columns)
+        for events in searched:
             hits = self._search_class(rules, batch, events)
             if hits is not None:
                 found.append(hits)
@@ -205,16 +211,19 @@ class _Run:
         return hits_of(rows, matches) if matches else None
 
     def _plan(self, rules: _Rules, events: EventClass, rows: ClassRows, folded: Fold) -> Plan:
+        known = self._known_plan(rules, events)
+        if known is not None:
+            return known
         key = f"plan {rules.index.key(events)}"
-        if key not in rules.plans:
-            kept = self._state.kept(key)
-            if kept is None:
-                live = self._outlook(rules, events).live
-                rules.plans[key] = make_plan(live, folded, rows)
-                self.made[key] = encode_plan(rules.plans[key])
-            else:
-                rules.plans[key] = decode_plan(kept)
-        return rules.plans[key]
+        rules.plans[key] = made = make_plan(self._outlook(rules, events).live, folded, rows)
+        self.made[key] = encode_plan(made)
+        return made
+
+    def _known_plan(self, rules: _Rules, events: EventClass) -> Plan | None:
+        key = f"plan {rules.index.key(events)}"
+        if key not in rules.plans and (kept := self._state.kept(key)) is not None:
+            rules.plans[key] = decode_plan(kept)
+        return rules.plans.get(key)
 
     def _outlook(self, rules: _Rules, events: EventClass) -> Outlook:
         key = f"outlook {rules.index.key(events)}"
