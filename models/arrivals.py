@@ -4,10 +4,10 @@ Hours are bits of a Python int: union, intersection and count are then single op
 the length of the window.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,16 @@ class Arrivals:
     newest: datetime | None = None
 
     @cached_property
+    def hours(self) -> int:
+        """Clock hours of the window."""
+        return self.window.hours
+
+    @cached_property
+    def start_hour(self) -> datetime:
+        """The first of them."""
+        return floor_hour(self.window.start)
+
+    @cached_property
     def end_hour(self) -> int:
         """Number of the last hour of the window that any telemetry reaches."""
         newest = self.window.end if self.newest is None else min(self.newest, self.window.end)
@@ -133,20 +143,28 @@ def _offsets(hours: pa.ChunkedArray, window: Window) -> Ints:
 
 
 def _matched(table: pa.Table, window: Window) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    offsets = _offsets(table.column("hour"), window).tolist()
-    hosts, counts = (table.column(name).to_pylist() for name in ("host", "events"))
-    for host, offset, events in zip(hosts, offsets, counts, strict=True):
-        if 0 <= offset < window.hours:
-            before = found.get(host, (0, 0))
-            found[host] = (before[0] + events, before[1] | 1 << offset)
-    return found
+    offsets = _offsets(table.column("hour"), window)
+    inside = (offsets >= 0) & (offsets < window.hours)
+    if not inside.any():
+        return {}
+    names, host = _coded(table.column("host"))
+    order = np.argsort(host[inside], kind="stable")
+    host, offsets = host[inside][order], offsets[inside][order]
+    starts = _starts(host)
+    counts = table.column("events").to_numpy()[inside][order]
+    masks = _masks(starts, offsets, window.hours)
+    return {
+        names[code]: (events, mask)
+        for code, events, mask in zip(
+            host[starts].tolist(), np.add.reduceat(counts, starts).tolist(), masks, strict=True
+        )
+    }
 
 
 def _delivered(table: pa.Table, window: Window) -> dict[tuple[str, str], Delivered]:
     """Built column by column: an inventory of a large estate has millions of rows."""
-    offsets = _offsets(table.column("hour"), window)
-    inside = (offsets >= 0) & (offsets < window.hours)
+    offsets, hours = _offsets(table.column("hour"), window), window.hours
+    inside = (offsets >= 0) & (offsets < hours)
     if not inside.all():
         table, offsets = table.filter(pa.array(inside)), offsets[inside]
     if not table.num_rows:
@@ -162,10 +180,7 @@ def _delivered(table: pa.Table, window: Window) -> dict[tuple[str, str], Deliver
     )
     pair_starts = _starts(host, channel)
     id_starts = _starts(host, channel, ids)
-    groups = np.cumsum(_marks(id_starts, len(ids))) - 1
-    bits = np.zeros((len(id_starts), (window.hours + 7) // 8), np.uint8)
-    np.bitwise_or.at(bits, (groups, offsets >> 3), (1 << (offsets & 7)).astype(np.uint8))
-    masks = [int.from_bytes(row.tobytes(), "little") for row in bits]
+    masks = _masks(id_starts, offsets, hours)
     sums = np.add.reduceat(events, id_starts).tolist()
     firsts = np.minimum.reduceat(first, pair_starts).tolist()
     lasts = np.maximum.reduceat(last, pair_starts).tolist()
@@ -180,7 +195,7 @@ def _delivered(table: pa.Table, window: Window) -> dict[tuple[str, str], Deliver
             events={id_values[i]: sums[i] for i in here},
             first=_EPOCH + timedelta(microseconds=firsts[number]),
             last=_EPOCH + timedelta(microseconds=lasts[number]),
-            delivering=bridge(union(masks[i] for i in here), window.hours, silence),
+            delivering=bridge(union(masks[i] for i in here), hours, silence),
         )
     return index
 
@@ -199,10 +214,12 @@ def _starts(*columns: Ints) -> Ints:
     return np.flatnonzero(changed)
 
 
-def _marks(starts: Ints, size: int) -> Ints:
-    marks = np.zeros(size, np.int64)
-    marks[starts] = 1
-    return marks
+def _masks(starts: Ints, offsets: Ints, hours: int) -> list[int]:
+    """The hours of each group of rows as bits; ``starts`` is where groups start, 0 first."""
+    groups = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(offsets)))
+    bits = np.zeros((len(starts), (hours + 7) // 8), np.uint8)
+    np.bitwise_or.at(bits, (groups, offsets >> 3), (1 << (offsets & 7)).astype(np.uint8))
+    return [int.from_bytes(row.tobytes(), "little") for row in bits]
 
 
 # ---------------------------------------------------------------- bits
@@ -236,13 +253,14 @@ def bridge(mask: int, hours: int, silence: int) -> int:
     return filled >> 1 & inside
 
 
-def _doubling(reach: int) -> Iterator[int]:
+@lru_cache(maxsize=16)
+def _doubling(reach: int) -> tuple[int, ...]:
     """Shifts that add up to ``reach``, each at most what the ones before it cover."""
-    covered = 1
+    covered, steps = 1, []
     while covered <= reach:
-        step = min(covered, reach + 1 - covered)
-        yield step
-        covered += step
+        steps.append(min(covered, reach + 1 - covered))
+        covered += steps[-1]
+    return tuple(steps)
 
 
 def longest_hole(mask: int) -> int:

@@ -5,8 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from huntonce.models.evidence import Atom, EvidenceGroup, EvidenceModel
-from huntonce.models.visibility import FieldShare, GroupPower, HostProbe, Power, Trace
+from huntonce.models.visibility import (
+    Answers,
+    Bits,
+    FieldShare,
+    GroupPower,
+    HostProbe,
+    Power,
+    Trace,
+    by_atom,
+    hour_bits,
+)
 from huntonce.models.windows import HOUR, Window, floor_hour
 from huntonce.models.wording import duration, percent
 
@@ -31,45 +43,43 @@ def power(
     been of no use); hosts outside the population are not counted at all. ``scope`` has the hours
     (bits) of hosts that are in scope for a part of the window only.
     """
-    live: dict[str, dict[str, int]] = {atom.id: {} for atom in model.atoms}
-    for answer in probes:
-        if answer.live and answer.hours and answer.atom_id in live:
-            live[answer.atom_id][answer.host] = answer.hours
+    answers = by_atom(probes)
     hours = window.hours
-    inside = dict.fromkeys(population, (1 << hours) - 1)
-    inside |= {
-        host: mask & (1 << hours) - 1 for host, mask in (scope or {}).items() if host in inside
-    }
-    hosts = [host for host in population if inside[host]]
-    cells = max(1, sum(inside[host].bit_count() for host in hosts))
+    within = scope or {}
+    every = (1 << hours) - 1
+    inside = hour_bits([within.get(host, every) for host in population], hours)
+    scoped = inside.any(axis=1)
+    hosts = {population[number] for number in np.flatnonzero(scoped).tolist()}
+    cells = max(1, _count(inside))
     groups: list[GroupPower] = []
-    together = {host: inside[host] for host in hosts}
+    together = inside.copy()
     for group in model.groups:
-        seen = dict.fromkeys(hosts, 0)
+        seen = np.zeros_like(inside)
         counted = {}
         for atom in group.atoms:
-            here = [(host, mask) for host, mask in live[atom.id].items() if host in seen]
-            counted[atom.id] = len(here)
-            for host, mask in here:
-                seen[host] |= mask & inside[host]
+            one = answers.get(atom.id)
+            counted[atom.id] = len(one.live.keys() & hosts) if one else 0
+            if one and one.live:
+                seen |= one.rows(population, hours)
+        seen &= inside
         groups.append(
             GroupPower(
                 name=group.name,
                 required=group.required,
-                value=sum(mask.bit_count() for mask in seen.values()) / cells,
-                hosts=sum(1 for mask in seen.values() if mask),
+                value=_count(seen) / cells,
+                hosts=int(seen.any(axis=1).sum()),
                 atoms=tuple(atom.id for atom in group.atoms if counted[atom.id]),
                 traces=_traces(group, counted),
             )
         )
         if group.required:
-            together = {host: mask & seen[host] for host, mask in together.items()}
-    value = sum(mask.bit_count() for mask in together.values()) / cells if hosts else 0.0
-    blind = tuple(sorted(host for host, mask in together.items() if not mask))
+            together &= seen
+    able = together.any(axis=1)
+    blind = tuple(sorted(population[number] for number in np.flatnonzero(scoped & ~able).tolist()))
     required = [group for group in groups if group.required]
-    lags = [p.lag for p in probes if p.live and p.lag is not None]
+    lags = [one.lag for one in answers.values() if one.lag is not None]
     found = Power(
-        value=value,
+        value=_count(together) / cells,
         population=len(hosts),
         seen=len(hosts) - len(blind),
         hours=hours,
@@ -77,10 +87,15 @@ def power(
         blind=blind,
         weakest=min(required, key=lambda group: group.value).name,
         words="",
-        fields=_fields(model, probes),
+        fields=_fields(model, answers),
         lag=max(lags, default=None),
     )
     return with_words(found, window)
+
+
+def _count(bits: Bits) -> int:
+    """Hours of all hosts together."""
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
 def with_words(value: Power, window: Window, gap_ids: Sequence[str] = ()) -> Power:
@@ -141,17 +156,14 @@ def _traces(group: EvidenceGroup, live_on: Mapping[str, int]) -> tuple[Trace, ..
     return tuple(Trace(label=label, hosts=hosts) for label, hosts in named.items())
 
 
-def _fields(model: EvidenceModel, probes: Sequence[HostProbe]) -> tuple[FieldShare, ...]:
+def _fields(model: EvidenceModel, answers: Mapping[str, Answers]) -> tuple[FieldShare, ...]:
     """Every needed field of what arrived, the worst filled first."""
     labels = {atom.id: short(atom) for atom in model.atoms if not atom.where}
     counts: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
-    for answer in probes:
-        if not answer.events or answer.atom_id not in labels:
-            continue
-        for name, share in answer.fill.items():
+    for atom_id, one in answers.items():
+        for name, hosts in one.filled.items() if atom_id in labels else ():
             # Two atoms of the same events are counted once.
-            label = labels[answer.atom_id]
-            counts[label, name][answer.host] = (round(share * answer.events), answer.events)
+            counts[labels[atom_id], name].update(hosts)
     found = [
         FieldShare(
             label=label,

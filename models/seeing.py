@@ -21,8 +21,8 @@ from huntonce.models.arrivals import (
 )
 from huntonce.models.evidence import Atom, EvidenceModel
 from huntonce.models.query import FieldWant
-from huntonce.models.visibility import MAX_LAG, HostProbe, ProbeResult
-from huntonce.models.windows import HOUR, floor_hour
+from huntonce.models.visibility import MAX_LAG, Answers, HostProbe, HostProbes, ProbeResult
+from huntonce.models.windows import HOUR
 
 PROOF_REACH = timedelta(days=7)
 """Longest time between two proofs of a source in which it is taken to have been on."""
@@ -31,6 +31,8 @@ FILL_FLOOR = 0.5
 _LAPSES = 3
 """A source is taken to have stopped when its proofs stay away so many times longer than ever."""
 _RETENTION_SLACK = 24
+_REACH_HOURS = int(PROOF_REACH / HOUR)
+_SILENCE_HOURS = int(MAX_SILENCE / HOUR)
 
 
 def wants(*models: EvidenceModel) -> tuple[FieldWant, ...]:
@@ -57,7 +59,7 @@ def probe(
     arrivals: Arrivals,
     *,
     max_lag: timedelta = MAX_LAG,
-) -> tuple[HostProbe, ...]:
+) -> HostProbes:
     """One answer for every atom of the model and every host of the population."""
     return Prober(population, arrivals, max_lag).probe(model)
 
@@ -75,26 +77,28 @@ class Prober:
         self._population = population
         self._arrivals = arrivals
         self._max_lag = max_lag / _SECOND
-        self._hours = arrivals.window.hours
-        self._known: dict[tuple[object, ...], list[HostProbe]] = {}
+        self._known: dict[tuple[object, ...], Answers] = {}
         self._on: dict[tuple[str, str, int], tuple[int, datetime | None]] = {}
 
-    def probe(self, model: EvidenceModel) -> tuple[HostProbe, ...]:
+    def probe(self, model: EvidenceModel) -> HostProbes:
         """One answer for every atom of the model and every host of the population."""
-        return tuple(answer for atom in model.atoms for answer in self._atom(atom))
+        return HostProbes({atom.id: self._atom(atom) for atom in model.atoms})
 
-    def _atom(self, atom: Atom) -> list[HostProbe]:
+    def _atom(self, atom: Atom) -> Answers:
         if atom.id in self._arrivals.unsupported:
-            return [_nothing(atom, host, ProbeResult.UNSUPPORTED) for host in self._population]
+            return self._nowhere(atom, ProbeResult.UNSUPPORTED)
         if atom.id in self._arrivals.refused:
-            return [_nothing(atom, host, ProbeResult.UNAVAILABLE) for host in self._population]
+            return self._nowhere(atom, ProbeResult.UNAVAILABLE)
         # All that an answer depends on, but the host.
         where = atom.id if needs_match(atom) else ""
         key = (atom.channel, atom.event_ids, atom.fields, atom.siblings, where)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._ask(atom)
-        return [_of(atom.id, answer) for answer in known]
+            known = self._known[key] = Answers(self._ask(atom))
+        return known
+
+    def _nowhere(self, atom: Atom, result: ProbeResult) -> Answers:
+        return Answers([_nothing(atom, host, result) for host in self._population])
 
     def _ask(self, atom: Atom) -> list[HostProbe]:
         delivered = self._arrivals.delivered
@@ -129,7 +133,7 @@ class Prober:
             if matched is None
             else matched[0]
         )
-        shares = _fill_shares(atom, host, arrivals.filled)
+        shares, stored_only = _fill_shares(atom, host, arrivals.filled)
         # Hours in which the trace itself or a sibling arrived.
         proofs = (matched[1] if matched is not None else 0) | union(
             mask for event_id, mask in seen.hours.items() if event_id in proving
@@ -137,7 +141,7 @@ class Prober:
         lag = arrivals.late.get((host, atom.channel))
         hours, quiet_since, depth = 0, None, 0
         result = ProbeResult.PRESENT if events else ProbeResult.EMPTY
-        unreadable = _unreadable(atom, host, arrivals, shares) if events else None
+        unreadable = _unreadable(shares, stored_only=stored_only) if events else None
         if not events and not proofs and atom.channel == "Security":
             # Of the Security channel, only the same audit subcategory says that the trace could
             # come.
@@ -177,30 +181,9 @@ class Prober:
         key = (host, channel, proofs)
         known = self._on.get(key)
         if known is None:
-            reach = int(PROOF_REACH / HOUR)
-            on = seen.delivering & bridge(proofs, self._hours, reach)
+            on = seen.delivering & bridge(proofs, self._arrivals.hours, _REACH_HOURS)
             known = self._on[key] = (on, _quiet_since(host, seen, proofs, self._arrivals))
         return known
-
-
-def _of(atom_id: str, answer: HostProbe) -> HostProbe:
-    """The same answer for another atom; quicker than ``replace``, and there are many."""
-    if answer.atom_id == atom_id:
-        return answer
-    return HostProbe(
-        host=answer.host,
-        atom_id=atom_id,
-        result=answer.result,
-        live=answer.live,
-        events=answer.events,
-        hours=answer.hours,
-        fill=answer.fill,
-        first=answer.first,
-        last=answer.last,
-        lag=answer.lag,
-        quiet_since=answer.quiet_since,
-        depth=answer.depth,
-    )
 
 
 def _nothing(atom: Atom, host: str, result: ProbeResult) -> HostProbe:
@@ -219,50 +202,49 @@ def _quiet_since(host: str, seen: Delivered, proofs: int, arrivals: Arrivals) ->
     holiday). A single source has stopped when its proofs stay away longer than they reach, and
     ``_LAPSES`` times longer than ever.
     """
-    end, start = arrivals.end_hour, floor_hour(arrivals.window.start)
-    silence = int(MAX_SILENCE / HOUR)
+    end = arrivals.end_hour
     if not seen.delivering >> end & 1:
         hours = union(seen.hours.values())
         usual, last = longest_hole(hours), hours.bit_length()
         alone = arrivals.last_hours[host] + 1 - last
-        if alone > max(silence, usual) or end + 1 - last > max(silence, _LAPSES * usual):
+        if alone > max(_SILENCE_HOURS, usual) or end + 1 - last > max(
+            _SILENCE_HOURS, _LAPSES * usual
+        ):
             return seen.last
     lapse = end + 1 - proofs.bit_length()
-    if lapse <= PROOF_REACH / HOUR or proofs.bit_count() < _LAPSES:
+    if lapse <= _REACH_HOURS or proofs.bit_count() < _LAPSES:
         return None
     if lapse <= _LAPSES * longest_hole(proofs):
         return None
-    return start + proofs.bit_length() * HOUR
+    return arrivals.start_hour + proofs.bit_length() * HOUR
 
 
 def _late_hours(lag: float, arrivals: Arrivals) -> int:
     """Hours at the end of which events may still be under way."""
     under_way = int(timedelta(seconds=lag) / HOUR) + 1
     start = max(0, arrivals.end_hour + 1 - under_way)
-    return (1 << arrivals.window.hours) - 1 & -1 << start
+    return (1 << arrivals.hours) - 1 & -1 << start
 
 
-def _fill_shares(atom: Atom, host: str, fill: Filled) -> dict[str, float]:
+def _fill_shares(atom: Atom, host: str, fill: Filled) -> tuple[dict[str, float], bool]:
+    """Field to the share of events with it, and whether one is stored and cannot be searched."""
     shares: dict[str, float] = {}
+    stored_only = False
     for name in atom.fields:
         filled = events = 0
         for event_id in atom.event_ids:
-            counted = fill.get((host, atom.channel, event_id, name), (0, 0))
+            counted = fill.get((host, atom.channel, event_id, name))
+            if counted is None:
+                continue
+            stored_only |= counted[0] is None
             filled, events = filled + (counted[0] or 0), events + counted[1]
         if events:
             shares[name] = filled / events
-    return shares
+    return shares, stored_only
 
 
-def _unreadable(
-    atom: Atom, host: str, arrivals: Arrivals, shares: Mapping[str, float]
-) -> ProbeResult | None:
+def _unreadable(shares: Mapping[str, float], *, stored_only: bool) -> ProbeResult | None:
     """What is wrong with the needed fields of events that arrive; None for nothing."""
-    stored_only = any(
-        arrivals.filled.get((host, atom.channel, event_id, name), (0, 0))[0] is None
-        for name in atom.fields
-        for event_id in atom.event_ids
-    )
     if stored_only:  # the SIEM has them and cannot search them
         return ProbeResult.UNSUPPORTED
     return ProbeResult.FIELD_MISSING if any(s < FILL_FLOOR for s in shares.values()) else None

@@ -1,10 +1,19 @@
 """Visibility: what of the evidence can be seen, where, and how much a verdict is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from typing import Any, overload
 
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+Bits = npt.NDArray[np.unsignedinteger[Any]]
+"""Hours as bits, 64 a word, a row a host."""
+_KEPT_BYTES = 2**20
 MAX_LAG = timedelta(hours=24)
 """Longest time until 95 % of a channel's events are taken in that is no fault."""
 
@@ -52,6 +61,120 @@ class HostProbe:
     lag: float | None = None
     quiet_since: datetime | None = None
     depth: int = 0
+
+
+class Answers:
+    """The probes of one atom, with what power asks of them; atoms that are alike share them."""
+
+    def __init__(self, probes: Sequence[HostProbe]) -> None:
+        self.probes = probes
+        self._rows: tuple[Sequence[str], int, Bits] | None = None
+
+    @cached_property
+    def live(self) -> Mapping[str, int]:
+        """Host to the hours (bits) in which it is live; only such hosts."""
+        return {p.host: p.hours for p in self.probes if p.live and p.hours}
+
+    @cached_property
+    def lag(self) -> float | None:
+        """The worst lag of a live host, in seconds."""
+        return max((p.lag for p in self.probes if p.live and p.lag is not None), default=None)
+
+    @cached_property
+    def filled(self) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """Field to host to the events in which it is filled, and all events."""
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for probe in self.probes:
+            if probe.events:
+                for name, share in probe.fill.items():
+                    counted = (round(share * probe.events), probe.events)
+                    found.setdefault(name, {})[probe.host] = counted
+        return found
+
+    def rows(self, population: Sequence[str], hours: int) -> Bits:
+        """The live hours of each host of a population; kept where small, for models share them."""
+        if self._rows is not None and self._rows[0] is population and self._rows[1] == hours:
+            return self._rows[2]
+        rows = hour_bits([self.live.get(host, 0) for host in population], hours)
+        if rows.nbytes <= _KEPT_BYTES:
+            self._rows = (population, hours, rows)
+        return rows
+
+
+def hour_bits(masks: Sequence[int], hours: int) -> Bits:
+    """Hours as an array, a row a mask; bits beyond ``hours`` are left out."""
+    size, every = (hours + 63) // 64 * 8, (1 << hours) - 1
+    raw = b"".join([(mask & every).to_bytes(size, "little") for mask in masks])
+    return np.frombuffer(raw, np.uint64).reshape(len(masks), size // 8)
+
+
+class HostProbes(Sequence[HostProbe]):
+    """The probes of a model, atom by atom; made when one is looked at, for there are many."""
+
+    def __init__(self, answers: Mapping[str, Answers]) -> None:
+        self.answers = answers
+
+    @cached_property
+    def _all(self) -> tuple[HostProbe, ...]:
+        return tuple(
+            _of(atom_id, probe)
+            for atom_id, answers in self.answers.items()
+            for probe in answers.probes
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> HostProbe: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[HostProbe, ...]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> HostProbe | tuple[HostProbe, ...]:
+        return self._all[index]
+
+    @override
+    def __iter__(self) -> Iterator[HostProbe]:
+        return iter(self._all)
+
+    @override
+    def __len__(self) -> int:
+        return sum(len(answers.probes) for answers in self.answers.values())
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostProbes | tuple) and self._all == tuple(other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+
+def by_atom(probes: Iterable[HostProbe]) -> Mapping[str, Answers]:
+    """Atom id to the answers for it."""
+    if isinstance(probes, HostProbes):
+        return probes.answers
+    found: dict[str, list[HostProbe]] = {}
+    for probe in probes:
+        found.setdefault(probe.atom_id, []).append(probe)
+    return {atom_id: Answers(several) for atom_id, several in found.items()}
+
+
+def _of(atom_id: str, answer: HostProbe) -> HostProbe:
+    """The same answer for another atom; quicker than ``replace``, and there are many."""
+    if answer.atom_id == atom_id:
+        return answer
+    return HostProbe(
+        host=answer.host,
+        atom_id=atom_id,
+        result=answer.result,
+        live=answer.live,
+        events=answer.events,
+        hours=answer.hours,
+        fill=answer.fill,
+        first=answer.first,
+        last=answer.last,
+        lag=answer.lag,
+        quiet_since=answer.quiet_since,
+        depth=answer.depth,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

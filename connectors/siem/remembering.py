@@ -39,6 +39,7 @@ from huntonce.models.windows import Window
 MAX_FILES = 20_000
 MAX_BYTES = 512 * 1024**2
 """What the memory may take on disk; the answers used longest ago go first."""
+_MAX_ENDS = 1000
 _FORMAT = 1
 _ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _EXTENT = pa.schema([("start", TIME), ("end", TIME)])
@@ -107,6 +108,7 @@ class RememberingSiem(Siem):
     def __init__(self, siem: Siem, folder: Path) -> None:
         self._siem = siem
         self._memory = Memory(folder)
+        self._ends: dict[Revision, tuple[datetime, datetime] | None] = {}
 
     @property
     @override
@@ -225,11 +227,14 @@ class RememberingSiem(Siem):
         span = revision.span
         if window.start <= span.start and span.end <= window.end:
             return True
-        (inventory,) = self._spans(self._inventory(), [revision])
-        if not inventory.num_rows:
-            return True
-        first, last = pc.min(inventory["first"]).as_py(), pc.max(inventory["last"]).as_py()
-        return bool(window.start <= first and last < window.end)
+        if revision not in self._ends:
+            if len(self._ends) >= _MAX_ENDS:
+                self._ends.clear()
+            (inventory,) = self._spans(self._inventory(), [revision])
+            first, last = pc.min(inventory["first"]).as_py(), pc.max(inventory["last"]).as_py()
+            self._ends[revision] = (first, last) if inventory.num_rows else None
+        ends = self._ends[revision]
+        return ends is None or (window.start <= ends[0] and ends[1] < window.end)
 
     def _spans(self, asked: _Asked, revisions: Sequence[Revision]) -> list[pa.Table]:
         """The answer for each span; those not known are asked for in as few questions as can be."""

@@ -37,7 +37,7 @@ class Measured:
     model: EvidenceModel
     window: Window
     population: int
-    probes: tuple[HostProbe, ...]
+    probes: Sequence[HostProbe]
     power: Power
 
 

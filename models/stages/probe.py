@@ -13,7 +13,7 @@ from huntonce.models.power import hours_between, power
 from huntonce.models.profile import Asset, Profile
 from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, LAG_SCHEMA, SigmaSearch
 from huntonce.models.seeing import Prober, needs_match, wants
-from huntonce.models.visibility import MAX_LAG, HostProbe, Power
+from huntonce.models.visibility import MAX_LAG, HostProbe, Power, by_atom
 from huntonce.models.windows import Window
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ class Sight:
     model: EvidenceModel
     window: Window
     population: tuple[str, ...]
-    probes: tuple[HostProbe, ...]
+    probes: Sequence[HostProbe]
     power: Power
     estate: Population | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def live_share(self, atom_id: str) -> float:
         """Share of the population on which an atom is live."""
-        answers = [p for p in self.probes if p.atom_id == atom_id]
-        return sum(p.live for p in answers) / len(answers) if answers else 0.0
+        answers = by_atom(self.probes).get(atom_id)
+        return sum(p.live for p in answers.probes) / len(answers.probes) if answers else 0.0
 
 
 def look(
