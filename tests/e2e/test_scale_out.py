@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.postgres,
     pytest.mark.skipif(not os.environ.get(SERVER), reason=ABSENT),
-    # 20 hunts are 20 processes of 20 s: four minutes of two processors, too much for every run.
+    # 20 hunts are 20 processes that import Prefect: minutes where others work beside.
     pytest.mark.skipif(SCALE not in os.environ, reason=f"takes minutes: set {SCALE}=20 (hunts)"),
 ]
 HUNTS = int(os.environ.get(SCALE, "0"))
@@ -25,7 +25,7 @@ WITHIN = 600
 
 
 def test_a_killed_worker_costs_no_hunt_and_doubles_none(tmp_path: Path) -> None:
-    with cluster(os.environ[SERVER], tmp_path) as made:
+    with cluster(os.environ[SERVER], tmp_path, lean=True) as made:
         made.queue(HUNTS)
         made.served.start("plan-hunts")
         made.work(3)
