@@ -13,9 +13,9 @@ from huntonce.flows.events import announce
 from huntonce.flows.gaps import watch_and_tell
 from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.limits import asking
-from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.open import RETRIES, RETRY_AFTER, again, only_transient, opaque, open_home
 from huntonce.flows.story import tell
-from huntonce.flows.waiting import show_waiting
+from huntonce.flows.waiting import show_waiting, waiting
 from huntonce.models.content_hunts import TASKS
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap
@@ -52,13 +52,23 @@ TARGET = r"^([Tt][0-9]{4}(\.[0-9]{3})?|[Tt][^0-9].*|[^Tt].*|[Tt])$"
 Started = tuple[HuntRun, Sight, tuple[Gap, ...]]
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+@task(
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_AFTER,
+    retry_condition_fn=only_transient,
+)
 def measure(probes: Probes, models: Sequence[EvidenceModel], window: Window) -> None:
     """Measure the evidence of several hunts at once: the SIEM is asked once for all of them."""
     probes.together(models, window)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+@task(
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_AFTER,
+    retry_condition_fn=only_transient,
+)
 def probe(
     kit: Kit,
     hypothesis: Hypothesis,
@@ -72,7 +82,12 @@ def probe(
     return start(kit, hypothesis, window, answer, once=once, probes=probes)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=only_transient)
+@task(
+    cache_policy=NO_CACHE,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_AFTER,
+    retry_condition_fn=only_transient,
+)
 def search(kit: Kit, hypothesis: Hypothesis, sight: Sight, gaps: tuple[Gap, ...]) -> HuntResult:
     """Query the SIEM and judge what came back; stores nothing, so it may be repeated."""
     return look_for(kit, hypothesis, sight, gaps)
@@ -114,6 +129,36 @@ def run_hunt(
             _tell_evidence(hypothesis, sight, gaps)
             result = search(opaque(kit), opaque(hypothesis), opaque(sight), opaque(gaps))
             settled = conclude(opaque(kit), opaque(run), opaque(result))
+    _show(kit, result, settled)
+    show_waiting(kit)
+    return settled
+
+
+def in_one_task(
+    kit: Kit, hypothesis: Hypothesis, window: Window, answer: LedgerAnswer, probes: Probes
+) -> Settled:
+    """The same within a task that carries several hunts: Prefect hears of it once, at its end.
+
+    What may pass is tried again as often as the tasks of a single hunt are. The page of what waits
+    for a person is the caller's, once for all.
+
+    Raises:
+        NotDueError: Another run has the hypothesis, or has hunted it since.
+    """
+    run, sight, gaps = again(
+        lambda: start(kit, hypothesis, window, answer, once=True, probes=probes)
+    )
+    with to_its_end(kit, run):
+        _tell_evidence(hypothesis, sight, gaps)
+        result = again(lambda: look_for(kit, hypothesis, sight, gaps))
+        settled = finish(kit, run, result)
+    _show(kit, result, settled)
+    return settled
+
+
+def _show(kit: Kit, result: HuntResult, settled: Settled) -> None:
+    """A concluded hunt's story, page and events."""
+    hypothesis = settled.hypothesis
     _tell_hunt(result, settled)
     _tell_outcomes(settled)
     run = settled.run
@@ -127,13 +172,12 @@ def run_hunt(
             settled.gaps,
             settled.detections,
             settled.cases,
-            [p for p in show_waiting(kit) if p.subject in ours],
+            [p for p in waiting(kit) if p.subject in ours],
             _addresses(kit, settled),
         ),
         description=f"{hypothesis.technique_id}: {settled.run.verdict}",
     )
     _announce(settled)
-    return settled
 
 
 def _addresses(kit: Kit, settled: Settled) -> dict[str, str]:

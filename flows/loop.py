@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.detections import run_and_tell
 from huntonce.flows.gaps import verify_and_tell
-from huntonce.flows.hunting import measure, run_hunt, summary
+from huntonce.flows.hunting import in_one_task, measure, summary
 from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
 from huntonce.flows.limits import asking
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.progress import Progress
 from huntonce.flows.reporting import write_report
 from huntonce.flows.story import Told, overhearing, tell
+from huntonce.flows.waiting import show_waiting
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.markdown import steps_page
@@ -30,6 +32,8 @@ from huntonce.models.stages.settle import Settled
 from huntonce.models.windows import Window
 
 SHOWN = 4
+BATCH = 20
+"""Hypotheses that one task carries: what it costs is shared by so many (docs/performance.md)."""
 
 
 @flow(name="loop")
@@ -110,11 +114,43 @@ def _hunt_what_is_due(
     if window is None:
         tell("Hunt", f"{kit.siem.name} holds no events: nothing could be looked for")
         return settled
-    probes = _probed(kit, hypotheses, window)
+    probes, due = _probed(kit, hypotheses, window)
     waiting: list[str] = []
     progress = Progress("loop-hunts", "Hunts of this turn")
-    for place, hypothesis in enumerate(hypotheses):
-        progress.at(place, len(hypotheses))
+    for first in range(0, len(hypotheses), BATCH):
+        progress.at(first, len(hypotheses))
+        batch = hypotheses[first : first + BATCH]
+        if not any(hypothesis.id in due for hypothesis in batch):
+            waiting += _hunt_batch(kit, batch, window, probes)[1]
+            continue
+        with asking(kit.siem.name):
+            hunted = hunt_several(opaque(kit), opaque(batch), opaque(window), opaque(probes))
+        settled += hunted[0]
+        waiting += hunted[1]
+        show_waiting(kit)
+    progress.at(len(hypotheses), len(hypotheses))
+    if waiting:
+        tell("Hunt", f"waiting for their gaps to close: {', '.join(waiting)}")
+    return settled
+
+
+@task(cache_policy=NO_CACHE)
+def hunt_several(
+    kit: Kit, hypotheses: Sequence[Hypothesis], window: Window, probes: Probes
+) -> tuple[list[Settled], list[str]]:
+    """Hunt those of some hypotheses that are due: a task costs Prefect as much as a small hunt.
+
+    Returns what became of the hunts, and the ids of those that wait for their gaps.
+    """
+    return _hunt_batch(kit, hypotheses, window, probes)
+
+
+def _hunt_batch(
+    kit: Kit, hypotheses: Sequence[Hypothesis], window: Window, probes: Probes
+) -> tuple[list[Settled], list[str]]:
+    settled: list[Settled] = []
+    waiting: list[str] = []
+    for hypothesis in hypotheses:
         answer = to_hunt(kit, hypothesis, window)
         if answer is None:
             waiting += _left_alone(kit, hypothesis)
@@ -123,13 +159,10 @@ def _hunt_what_is_due(
             _tell_not_hunted(hypothesis, answer)
         for span in answer.windows:
             try:
-                settled.append(run_hunt(kit, hypothesis, span, answer, once=True, probes=probes))
+                settled.append(in_one_task(kit, hypothesis, span, answer, probes))
             except NotDueError as error:
                 tell("Hunt once", f"{hypothesis.technique_id} is left to another run: {error}")
-    progress.at(len(hypotheses), len(hypotheses))
-    if waiting:
-        tell("Hunt", f"waiting for their gaps to close: {', '.join(waiting)}")
-    return settled
+    return settled, waiting
 
 
 def _left_alone(kit: Kit, hypothesis: Hypothesis) -> list[str]:
@@ -142,19 +175,23 @@ def _left_alone(kit: Kit, hypothesis: Hypothesis) -> list[str]:
     return [hypothesis.id] if hypothesis.state is HypothesisState.BLOCKED else []
 
 
-def _probed(kit: Kit, hypotheses: Sequence[Hypothesis], window: Window) -> Probes:
-    """What the hunts of this turn need to know of their evidence, measured together."""
+def _probed(
+    kit: Kit, hypotheses: Sequence[Hypothesis], window: Window
+) -> tuple[Probes, frozenset[str]]:
+    """What the hunts of this turn need to know of their evidence, measured together; their ids."""
     asked: dict[Window, dict[str, None]] = {}
+    due = set()
     for hypothesis in hypotheses:
         answer = to_hunt(kit, hypothesis, window)
         for span in answer.windows if answer else ():
             asked.setdefault(span, {})[hypothesis.technique_id] = None
+            due.add(hypothesis.id)
     probes = Probes(kit)
     with asking(kit.siem.name):
         for span, techniques in asked.items():
             models = tuple(models_for(kit, techniques).values())
             measure(opaque(probes), opaque(models), opaque(span))
-    return probes
+    return probes, frozenset(due)
 
 
 def _tell_not_hunted(hypothesis: Hypothesis, answer: LedgerAnswer) -> None:

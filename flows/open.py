@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +19,8 @@ from huntonce.flows.runtime import is_transient
 from huntonce.models.errors import HuntonceError
 
 DEFAULT_HOME = ".huntonce"
+RETRIES, RETRY_AFTER = 2, 5.0
+"""How often what may pass is tried again, and after how many seconds."""
 T = TypeVar("T")
 
 
@@ -62,3 +65,15 @@ def only_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     except Exception as error:  # noqa: BLE001 - whatever the task raised is being asked about
         return is_transient(error)
     return False
+
+
+def again(work: Callable[[], T]) -> T:
+    """What ``work`` gives; tried again as a task is, for work that is no task of its own."""
+    for _ in range(RETRIES):
+        try:
+            return work()
+        except HuntonceError as error:
+            if not is_transient(error):
+                raise
+        time.sleep(RETRY_AFTER)
+    return work()

@@ -7,14 +7,18 @@ from huntonce.models.report.markdown import proposals_page
 from huntonce.models.stages.kit import Kit
 
 
-def show_waiting(kit: Kit) -> tuple[Proposal, ...]:
-    """Renew the page; the proposals on it."""
+def waiting(kit: Kit) -> tuple[Proposal, ...]:
+    """The proposals that a person may decide now."""
     with kit.open_unit() as unit:
         now = kit.clock()
-        waiting = tuple(p for p in unit.proposals.list() if p.waits and p.expires_at > now)
+        return tuple(p for p in unit.proposals.list() if p.waits and p.expires_at > now)
+
+
+def show_waiting(kit: Kit) -> None:
+    """Renew the page."""
+    found = waiting(kit)
     create_markdown_artifact(
         key="proposals",
-        markdown=proposals_page(waiting),
-        description=f"{len(waiting)} changes wait for a decision",
+        markdown=proposals_page(found),
+        description=f"{len(found)} changes wait for a decision",
     )
-    return waiting
