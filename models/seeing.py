@@ -78,6 +78,7 @@ class Prober:
         self._arrivals = arrivals
         self._max_lag = max_lag / _SECOND
         self._known: dict[tuple[object, ...], Answers] = {}
+        self._silent: dict[tuple[str, str, ProbeResult], HostProbe] = {}
         self._on: dict[tuple[str, str, int], tuple[int, datetime | None]] = {}
 
     def probe(self, model: EvidenceModel) -> HostProbes:
@@ -112,7 +113,7 @@ class Prober:
         for host in self._population:
             seen = delivered.get((host, atom.channel))
             if seen is None:
-                answers.append(_nothing(atom, host, ProbeResult.MISSING))
+                answers.append(self._silence(host, atom, ProbeResult.MISSING, None))
                 continue
             matched = None if matches is None else matches.get(host, (0, 0))
             answers.append(self._one(atom, host, seen, proving, matched, unkept))
@@ -146,6 +147,8 @@ class Prober:
             # Of the Security channel, only the same audit subcategory says that the trace could
             # come.
             result = ProbeResult.MISSING
+        if not events and not proofs and not shares:
+            return self._silence(host, atom, result, lag)
         if unreadable is not None:
             result = unreadable
         elif proofs:
@@ -173,6 +176,16 @@ class Prober:
             quiet_since=quiet_since,
             depth=depth,
         )
+
+    def _silence(self, host: str, atom: Atom, result: ProbeResult, lag: float | None) -> HostProbe:
+        """That nothing came: most answers are that, and all of a host's channel are alike."""
+        key = (host, atom.channel, result)
+        known = self._silent.get(key)
+        if known is None:
+            known = self._silent[key] = HostProbe(
+                host=host, atom_id=atom.id, result=result, live=False, events=0, lag=lag
+            )
+        return known
 
     def _proven(
         self, host: str, channel: str, seen: Delivered, proofs: int
