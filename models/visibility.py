@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import override
 
-Bits = npt.NDArray[np.unsignedinteger[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Bits: TypeAlias = "npt.NDArray[np.unsignedinteger[Any]]"
 """Hours as bits, 64 a word, a row a host."""
 _KEPT_BYTES = 2**20
 MAX_LAG = timedelta(hours=24)
@@ -103,6 +105,8 @@ class Answers:
 
 def hour_bits(masks: Sequence[int], hours: int) -> Bits:
     """Hours as an array, a row a mask; bits beyond ``hours`` are left out."""
+    import numpy as np  # noqa: PLC0415 - commands that only read verdicts start without it
+
     size, every = (hours + 63) // 64 * 8, (1 << hours) - 1
     raw = b"".join([(mask & every).to_bytes(size, "little") for mask in masks])
     return np.frombuffer(raw, np.uint64).reshape(len(masks), size // 8)
