@@ -374,6 +374,23 @@ def test_power_and_its_parts_stay_within_bounds(rows: list[Arrived]) -> None:
 
 @settings(deadline=None)
 @given(ROWS)
+def test_power_of_shared_answers_is_that_of_the_probes_one_by_one(rows: list[Arrived]) -> None:
+    arrived = arrivals(rows, hours=HOURS)
+    shared = probe(model(), INSIDE, arrived)
+    single = tuple(shared)
+    scope = {"PC1": 0b1110, "PC2": 0}
+
+    assert [(p.atom_id, p.host) for p in single] == [
+        (atom.id, host) for atom in model().atoms for host in INSIDE
+    ]
+    for hosts in (INSIDE, INSIDE[1:]):
+        assert power(model(), hosts, arrived.window, shared, scope) == power(
+            model(), hosts, arrived.window, single, scope
+        )
+
+
+@settings(deadline=None)
+@given(ROWS)
 def test_only_what_was_proven_is_live(rows: list[Arrived]) -> None:
     proven = {(h, c) for h, c, e, hour, _ in rows if e != 4624 and 0 <= hour < HOURS}
 
