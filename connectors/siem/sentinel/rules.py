@@ -12,12 +12,14 @@ from typing import Any
 
 from sigma.rule import SigmaRule
 
+from huntonce.connectors.siem.deploying import is_rule_id, whole_rule
 from huntonce.connectors.siem.sentinel.settings import SentinelSettings
 from huntonce.connectors.siem.sentinel.siem import SentinelSiem
 from huntonce.connectors.siem.sentinel.translating import translate
 from huntonce.connectors.siem.sentinel.workspace import ConflictError, GoneError, Workspace
 from huntonce.connectors.siem.session import terminal
 from huntonce.connectors.sigma.rules import parse_rule
+from huntonce.models.detection import HeldRule
 from huntonce.models.errors import TerminalError, TransientError
 from huntonce.models.ids import digest
 
@@ -27,7 +29,6 @@ VERSION = "2024-09-01"
 _TRIES = 3
 _MAX_RULES = 10_000
 _MAX_TITLE = 200
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = re.compile(r"\nhuntonce (deployed|retired) ([0-9a-f]{32,64})\Z")
 _OWN = ("displayName", "severity", "query", "queryFrequency", "queryPeriod", "triggerOperator",
         "triggerThreshold", "techniques")  # fmt: skip
@@ -66,7 +67,7 @@ class SentinelRules:
 
     def find(self, key: str) -> str | None:
         """The rule's id, where it is there with our mark and not retired."""
-        held = self._get(key.lower()) if _is_id(key) else None
+        held = self._get(key.lower()) if is_rule_id(key) else None
         return key.lower() if held is not None and _mark(held)[0] == "deployed" else None
 
     def deploy(self, key: str, detection: Mapping[str, object]) -> str:
@@ -81,7 +82,7 @@ class SentinelRules:
             TransientError: The service did not answer, or somebody else writes it as well.
         """
         rule_id = key.lower()
-        if not _is_id(key):
+        if not is_rule_id(key):
             raise self._wrong(f"{key!r} is no UUID")
         content = self._content(rule_id, detection)
         for _ in range(_TRIES):
@@ -110,7 +111,7 @@ class SentinelRules:
             TransientError: As ``deploy``.
         """
         for _ in range(_TRIES):
-            held = self._get(remote_id.lower()) if _is_id(remote_id) else None
+            held = self._get(remote_id.lower()) if is_rule_id(remote_id) else None
             if held is None or not _mark(held)[0]:
                 raise self._wrong(f"no rule {remote_id} of ours")
             own = held["properties"]
@@ -122,26 +123,24 @@ class SentinelRules:
                 return
         raise self._contended(remote_id)
 
-    def rules(self) -> tuple[str, ...]:
-        """Ids of our rules that are there and not retired, sorted."""
-        return tuple(sorted(one["name"] for one in self._all() if _mark(one)[0] == "deployed"))
-
-    def drift(self) -> tuple[str, ...]:
-        """Ids of our rules that are not as they were written, sorted."""
-        deployed = (one for one in self._all() if _mark(one)[0] == "deployed")
-        return tuple(sorted(one["name"] for one in deployed if not _untouched(one)))
+    def held(self) -> tuple[HeldRule, ...]:
+        """Every rule that is there and not retired: its switch, and whether it was touched."""
+        deployed = sorted(
+            (one for one in self._all() if _mark(one)[0] == "deployed"), key=lambda one: one["name"]
+        )
+        return tuple(
+            HeldRule(
+                rule_id=one["name"],
+                enabled=bool(one["properties"].get("enabled")),
+                untouched=_untouched(one),
+            )
+            for one in deployed
+        )
 
     # ------------------------------------------------------------ inside
 
     def _content(self, rule_id: str, detection: Mapping[str, object]) -> Document:
-        rule = detection.get("rule")
-        if not isinstance(rule, str) or detection.get("rule_id") not in (None, rule_id):
-            raise self._wrong(f"rule {rule_id}: the detection holds no rule of that id")
-        filters = detection.get("filters")
-        if isinstance(filters, str) and filters.strip():
-            rule = f"{rule.rstrip()}\n---\n{filters}"
-        elif filters:
-            raise self._wrong(f"rule {rule_id}: its filters are no text")
+        rule = whole_rule(self._name, rule_id, detection)
         minutes = self._settings.rules_minutes
         with terminal(self._name, f"rule {rule_id}"):
             parsed = parse_rule(rule)
@@ -202,11 +201,6 @@ class SentinelRules:
         return TransientError(
             f"rule {rule_id} is being written by somebody else", connector=self._name, hint="repeat"
         )
-
-
-def _is_id(key: str) -> bool:
-    """Whether a key is a rule's UUID: it becomes part of an address."""
-    return _UUID.fullmatch(key.lower()) is not None
 
 
 def _mark(rule: Document) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from huntonce.connectors.siem.deploying import is_rule_id, whole_rule
 from huntonce.connectors.siem.session import terminal
 from huntonce.connectors.siem.splunk.client import LostError, Splunk, ThereError
 from huntonce.connectors.siem.splunk.settings import SplunkSettings
@@ -28,7 +29,6 @@ _TRIES = 3
 _PAGE = 100
 _MAX_RULES = 10_000
 _MAX_TITLE = 200
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = re.compile(r"\[huntonce (deployed|retired) ([0-9a-f]{32,64})\]\Z")
 _SEVERITIES = {"informational": "1", "low": "2", "medium": "3", "high": "4", "critical": "5"}
 _OFF = {"disabled": "1"}
@@ -64,7 +64,7 @@ class SplunkRules:
 
     def find(self, key: str) -> str | None:
         """The rule's id, where its search is there with our mark and not retired."""
-        held = self._get(key.lower()) if _is_id(key) else None
+        held = self._get(key.lower()) if is_rule_id(key) else None
         return key.lower() if held is not None and _mark(held)[0] == "deployed" else None
 
     def deploy(self, key: str, detection: Mapping[str, object]) -> str:
@@ -79,7 +79,7 @@ class SplunkRules:
             TransientError: Splunk did not answer, or somebody else writes it as well.
         """
         rule_id = key.lower()
-        if not _is_id(key):
+        if not is_rule_id(key):
             raise self._wrong(f"{key!r} is no UUID")
         title, content = self._content(rule_id, detection)
         for _ in range(_TRIES):
@@ -107,7 +107,7 @@ class SplunkRules:
         """
         rule_id = remote_id.lower()
         for _ in range(_TRIES):
-            held = self._get(rule_id) if _is_id(remote_id) else None
+            held = self._get(rule_id) if is_rule_id(remote_id) else None
             if held is None or not _mark(held)[0]:
                 raise self._wrong(f"no rule {remote_id} of ours")
             if _mark(held)[0] == "retired" and _is_off(held):
@@ -122,7 +122,7 @@ class SplunkRules:
         found = []
         for name, search in self._all():
             rule_id = name.removeprefix(PREFIX)
-            if name.startswith(PREFIX) and _is_id(rule_id) and _mark(search)[0] == "deployed":
+            if name.startswith(PREFIX) and is_rule_id(rule_id) and _mark(search)[0] == "deployed":
                 found.append(
                     HeldRule(
                         rule_id=rule_id, enabled=not _is_off(search), untouched=_untouched(search)
@@ -133,14 +133,7 @@ class SplunkRules:
     # ------------------------------------------------------------ inside
 
     def _content(self, rule_id: str, detection: Mapping[str, object]) -> tuple[str, Form]:
-        rule = detection.get("rule")
-        if not isinstance(rule, str) or detection.get("rule_id") not in (None, rule_id):
-            raise self._wrong(f"rule {rule_id}: the detection holds no rule of that id")
-        filters = detection.get("filters") or ()
-        texts = [filters] if isinstance(filters, str) else filters
-        if not isinstance(texts, list | tuple):
-            raise self._wrong(f"rule {rule_id}: its filters are no texts")
-        rule = "\n---\n".join([rule.rstrip(), *(str(text).rstrip() for text in texts)])
+        rule = whole_rule(self._name, rule_id, detection)
         with terminal(self._name, f"rule {rule_id}"):
             parsed = parse_rule(rule)
         level = parsed.level.name.lower() if parsed.level is not None else "medium"
@@ -228,11 +221,6 @@ class SplunkRules:
 _HASHED = ("search", "is_scheduled", "cron_schedule", "dispatch.earliest_time",
            "dispatch.latest_time", "alert_type", "alert_comparator", "alert_threshold",
            "alert.severity", "alert.track")  # fmt: skip
-
-
-def _is_id(key: str) -> bool:
-    """Whether a key is a rule's UUID: it becomes part of an address."""
-    return _UUID.fullmatch(key.lower()) is not None
 
 
 def _own(entry: Document) -> Document:

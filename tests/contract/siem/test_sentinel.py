@@ -10,6 +10,7 @@ import pytest
 from huntonce.connectors.siem.memory import MemorySiem
 from huntonce.connectors.siem.sentinel.rules import SentinelRules
 from huntonce.connectors.siem.sentinel.siem import SentinelSiem
+from huntonce.models.detection import HeldRule
 from huntonce.models.errors import TerminalError, TransientError, UnsupportedError
 from tests.contract.siem.test_siem_contract import EVENTS, SCHTASKS, SYSMON, WINDOW, event, search
 from tests.support.sentinel.evaluating import answer
@@ -32,6 +33,16 @@ detection:
         IntegrityLevel: High
     f: {CommandLine: 'a"] | union *; // x'}
     condition: s and not f
+"""
+
+FILTER = """
+title: Ours
+id: 0f0f0f0f-1111-4222-8333-444444444445
+logsource: {category: process_creation, product: windows}
+filter:
+    rules: [0f0f0f0f-1111-4222-8333-444444444444]
+    ours: {IntegrityLevel: High}
+    condition: not ours
 """
 
 
@@ -180,7 +191,7 @@ def test_a_rule_starts_off_and_is_written_once(service: Service, rules: Sentinel
     assert service.rules[ID]["etag"] == first["etag"]
     own = first["properties"]
     assert (own["enabled"], own["severity"], own["techniques"]) == (False, "High", ["T1053"])
-    assert (rules.find(ID), rules.rules(), rules.drift()) == (ID, (ID,), ())
+    assert (rules.find(ID), rules.held()) == (ID, (HeldRule(rule_id=ID, enabled=False),))
 
 
 def test_a_workspace_that_is_not_there_is_no_absent_rule(
@@ -204,6 +215,22 @@ def test_its_query_finds_what_the_search_finds(service: Service, rules: Sentinel
     assert [row["Computer"] for row in rows] == ["ws2.corp.example"]
 
 
+def test_its_filters_are_part_of_the_query(service: Service, rules: SentinelRules) -> None:
+    rules.deploy(ID, {"rule": RULE, "filters": [FILTER]})
+    query = parse(
+        service.rules[ID]["properties"]["query"].replace("ingestion_time() > ago(60m)", "true")
+    )
+
+    _, rows = answer(query, tables_of(EVENTS, "WindowsEvent"))
+
+    assert list(rows) == []
+
+
+def test_filters_that_are_no_texts_are_refused(rules: SentinelRules) -> None:
+    with pytest.raises(TerminalError, match="no texts"):
+        rules.deploy(ID, {"rule": RULE, "filters": [{"title": "x"}]})
+
+
 def test_the_switch_is_the_operators(service: Service, rules: SentinelRules) -> None:
     rules.deploy(ID, {"rule": RULE})
     service.rules[ID]["properties"]["enabled"] = True
@@ -221,11 +248,11 @@ def test_a_change_there_is_drift_and_is_not_written_over(
     rules.deploy(ID, {"rule": RULE})
     service.rules[ID]["properties"]["query"] = "Event | take 1"
 
-    assert rules.drift() == (ID,)
+    assert rules.held() == (HeldRule(rule_id=ID, enabled=False, untouched=False),)
     with pytest.raises(TerminalError, match="changed"):
         rules.deploy(ID, {"rule": RULE})
     rules.deploy(ID, {"rule": RULE, "overwrite": True})
-    assert rules.drift() == ()
+    assert rules.held() == (HeldRule(rule_id=ID, enabled=False),)
 
 
 def test_who_writes_in_between_is_not_overwritten(service: Service, rules: SentinelRules) -> None:
@@ -248,7 +275,7 @@ def test_a_retired_rule_is_off_and_comes_back_off(service: Service, rules: Senti
     rules.retire(ID)
 
     assert service.rules[ID]["properties"]["enabled"] is False
-    assert (rules.find(ID), rules.rules()) == (None, ())
+    assert (rules.find(ID), rules.held()) == (None, ())
     rules.deploy(ID, {"rule": RULE})
     assert (rules.find(ID), service.rules[ID]["properties"]["enabled"]) == (ID, False)
 
@@ -261,7 +288,7 @@ def test_every_page_of_rules_is_read_and_others_are_left_alone(
         rules.deploy(one, {"rule": RULE})
     service.rules[ids[2]]["properties"]["description"] = "theirs"
 
-    assert rules.rules() == tuple(one for one in ids if one != ids[2])
+    assert [rule.rule_id for rule in rules.held()] == [one for one in ids if one != ids[2]]
     with pytest.raises(TerminalError, match="of ours"):
         rules.retire(ids[2])
 
