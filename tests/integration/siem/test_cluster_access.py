@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from huntonce.connectors.siem.opensearch import cluster as module
+from huntonce.connectors.siem import pacing
 from huntonce.connectors.siem.opensearch.cluster import Cluster
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
 from huntonce.models.errors import HuntonceError, TerminalError
@@ -165,7 +165,7 @@ def test_requests_keep_the_agreed_distance_over_all_threads(
     httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     httpserver.expect_request("/a/_search").respond_with_json(ANSWER)
     settings = OpenSearchSettings(url=httpserver.url_for("").rstrip("/"), requests_a_second=4)
 
@@ -180,7 +180,7 @@ def test_time_that_was_not_used_is_not_made_up_for(
     httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     httpserver.expect_request("/a/_search").respond_with_json(ANSWER)
     settings = OpenSearchSettings(url=httpserver.url_for("").rstrip("/"), requests_a_second=4)
 
