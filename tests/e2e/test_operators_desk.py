@@ -155,9 +155,13 @@ def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_no
     bare = served.api.replace(f"{LOGIN}@", "")
     with temporary_settings({PREFECT_API_URL: bare, PREFECT_API_AUTH_STRING: LOGIN}):
         siems = connectors_of("siems")
-        save_block(served, "huntonce-siem-elasticsearch", "twice", url="https://two.example")
+        second = save_block(
+            served, "huntonce-siem-elasticsearch", "twice", url="https://two.example"
+        )
         with pytest.raises(ConfigError, match="two blocks of siems are called twice"):
             connectors_of("siems")
+    # Else no later hunt on this server knows which of the two is meant.
+    ask("DELETE", f"{served.api}/block_documents/{second}")
     assert siems["warehouse"] == {"kind": "postgresql", "url": nowhere}
 
 
@@ -229,8 +233,8 @@ def ended(served: Served, name: str, **parameters: Any) -> dict[str, Any] | None
     return None
 
 
-def save_block(served: Served, slug: str, name: str, **data: Any) -> None:
-    """A block as its form saves it."""
+def save_block(served: Served, slug: str, name: str, **data: Any) -> str:
+    """A block as its form saves it; its id."""
     kind = ask("GET", f"{served.api}/block_types/slug/{slug}")
     wanted = {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
     schemas = ask("POST", f"{served.api}/block_schemas/filter", wanted)
@@ -240,7 +244,7 @@ def save_block(served: Served, slug: str, name: str, **data: Any) -> None:
         "block_type_id": kind["id"],
         "block_schema_id": schemas[0]["id"],
     }
-    ask("POST", f"{served.api}/block_documents/", document)
+    return str(ask("POST", f"{served.api}/block_documents/", document)["id"])
 
 
 def taxii_types(taxii: TaxiiServer) -> set[str]:
