@@ -99,10 +99,28 @@ def _claim(
     """Claim for a run whose row this unit has written already: it writes alone until its commit."""
     if not unit.claims.take(hypothesis.key, run.siem, run=run.id, window=window):
         raise NotDueError(f"{hypothesis.id}: another run is hunting it on {run.siem}")
+    if _blocked_meanwhile(unit, hypothesis, run):
+        raise NotDueError(f"{hypothesis.id}: another run could not look there a moment ago")
     answer = answer_in(unit, kit, hypothesis, window, but=run.id)
     due = merge(answer.windows)
     if not any(one.start <= window.start and window.end <= one.end for one in due):
         raise NotDueError(f"{hypothesis.id}: {answer.answer.value}: {answer.why}")
+
+
+def _blocked_meanwhile(unit: UnitOfWork, hypothesis: Hypothesis, run: HuntRun) -> bool:
+    """Whether another run has found the same window blocked since the hypothesis was read.
+
+    A blocked window is not recorded as hunted, so the ledger alone does not tell.
+    """
+    stored = unit.hypotheses.by_key(hypothesis.key)
+    blocked = HypothesisState.BLOCKED
+    if stored is None or stored.state is not blocked or hypothesis.state is blocked:
+        return False
+    return any(
+        (one.hypothesis_key, one.siem, one.start, one.end)
+        == (run.hypothesis_key, run.siem, run.start, run.end)
+        for one in unit.hunts.list(HuntState.CONCLUDED)
+    )
 
 
 def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> Settled:
@@ -113,6 +131,8 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
     """
     now = kit.clock()
     with kit.open_unit() as unit:
+        # First: it takes the write lock, and what is read below cannot change before the commit.
+        unit.claims.release(run.id)
         held = unit.hunts.get(run.id)
         if held is not None and held.state is HuntState.ABANDONED:
             raise StateError(
@@ -155,7 +175,6 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
             why=why,
         )
         hypothesis = _conclude(unit, kit, result, concluded)
-        unit.claims.release(run.id)
         unit.commit()
     return Settled(
         run=concluded,
