@@ -73,7 +73,8 @@ def _overtaken(kit: Kit, message: Message) -> Message | None:
 
     It is not sent once more: that would bring the older content back.
     """
-    if message.channel is not Channel.DETECTION or message.attempts <= 1:
+    tried = message.attempts > 1 or message.error
+    if message.channel is not Channel.DETECTION or not tried:
         return None
     with kit.open_unit() as unit:
         listed = [

@@ -9,17 +9,20 @@ A claim older than its sender's patience is pending again. ``sent`` is the end: 
 import json
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select, update
 
 from huntonce.models.errors import DomainError, StateError
 from huntonce.models.outbox import Channel, Message, MessageState
 from huntonce.models.state.codec import KEY_LIMIT, dumps
-from huntonce.models.state.columns import clean
+from huntonce.models.state.columns import UtcTime, clean
 from huntonce.models.state.engine import begin_write, insert_once
 from huntonce.models.state.tables import OUTBOX
 from huntonce.models.state.work import Work
 
 ERROR_LIMIT = 4_000
+ONE_TRY = timedelta(seconds=60)
+"""Claims of a message within this time of each other count as one attempt: a loop sends after each
+hunt, and must not use them all up while the other side is in trouble for a moment."""
 
 
 class Messages:
@@ -60,7 +63,8 @@ class Messages:
         """Take the oldest message that waits; None where there is nothing to do.
 
         A message claimed longer ago than ``stale_after`` seconds waits again: its sender died.
-        Commits by itself, so that no second sender takes it.
+        Commits by itself, so that no second sender takes it. Its attempts are counted by the
+        minute (``ONE_TRY``).
 
         Raises:
             StateError: The unit has written something that is not committed yet.
@@ -84,13 +88,14 @@ class Messages:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
+        same = and_(OUTBOX.c.claimed_at.is_not(None), OUTBOX.c.claimed_at > at - ONE_TRY)
         row = connection.execute(
             update(OUTBOX)
             .where(OUTBOX.c.number == oldest.scalar_subquery())
             .values(
                 state=MessageState.CLAIMED.value,
-                claimed_at=at,
-                attempts=OUTBOX.c.attempts + 1,
+                claimed_at=case((same, OUTBOX.c.claimed_at), else_=literal(at, UtcTime)),
+                attempts=OUTBOX.c.attempts + case((same, 0), else_=1),
             )
             .returning(OUTBOX)
         ).one_or_none()

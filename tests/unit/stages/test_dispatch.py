@@ -123,9 +123,21 @@ def test_trying_ends_after_so_many_times(made: Bench) -> None:
     hunt(made)
 
     for _ in range(MAX_ATTEMPTS):
+        made.clock.pass_by(minutes=1)
         dispatch(made.kit)
 
     assert states(made) == [FAILED, SENT]
+
+
+def test_a_desk_in_trouble_for_a_moment_uses_no_tries_up(made: Bench) -> None:
+    made.tickets.fail_before = 2 * MAX_ATTEMPTS
+    hunt(made)
+
+    for _ in range(2 * MAX_ATTEMPTS):  # a loop sends what waits after each of its hunts
+        made.clock.pass_by(seconds=5)
+        dispatch(made.kit)
+
+    assert states(made) == [SENT, SENT]
 
 
 def test_a_message_for_a_desk_that_is_not_there_fails_with_its_name(made: Bench) -> None:
