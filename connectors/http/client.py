@@ -91,16 +91,31 @@ class Reply:
         """The body, parsed.
 
         Raises:
+            TransientError: It broke off.
             TerminalError: It is not JSON.
         """
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
+            self.check_whole()
             raise TerminalError(
                 f"{self.where}: the answer is not JSON",
                 connector=self.connector,
                 hint="check that the address is the API's and not a web page's",
             ) from error
+
+    def check_whole(self) -> None:
+        """Tell a JSON that was cut from one that is whole, and from a web page.
+
+        Raises:
+            TransientError: The body begins as JSON and does not end as such.
+        """
+        if self.body.lstrip()[:1] in {b"{", b"["} and self.body.rstrip()[-1:] not in {b"}", b"]"}:
+            raise TransientError(
+                f"{self.where}: the answer broke off",
+                connector=self.connector,
+                hint="ask again; a server or proxy between may be in trouble",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ class HttpAdapter(BaseAdapter):
             content=content if isinstance(content, bytes) else None,
             accept=_EXPLAINED,
         )
+        reply.check_whole()  # the libraries would take it for an answer of another kind
         answer = requests.Response()
         answer.status_code = reply.status
         answer.headers.update(reply.headers)

@@ -133,6 +133,17 @@ def test_a_page_of_another_kind_is_no_answer(member: RemoteTickets | RemoteCases
         member.find("k")
 
 
+def test_an_answer_that_broke_off_is_a_fault_that_passes(
+    member: RemoteTickets | RemoteCases,
+) -> None:
+    whole = answer({"issues": [{"key": "SOC-1"}], "total": 1})
+    whole.set_data(whole.get_data()[:9])
+    member.fake.faults += [("*", whole)]
+
+    with pytest.raises(TransientError, match="broke off"):
+        member.find("k")
+
+
 def test_a_redirect_takes_no_token_elsewhere(member: RemoteTickets | RemoteCases) -> None:
     away = answer({}, 302, Location="http://127.0.0.1:9/elsewhere")
     member.fake.faults += [("*", away)]
