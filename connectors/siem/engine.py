@@ -1,6 +1,6 @@
 """A SIEM over DuckDB: what the lake and the in-memory SIEM have in common."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from huntonce.connectors.siem.columns import VariantColumns
 from huntonce.connectors.siem.search import Search, run_count, run_search
+from huntonce.connectors.siem.searching import DEFAULT_LIMIT, SearchingSiem
 from huntonce.connectors.siem.session import (
     HOUR_OF,
     Limits,
@@ -27,9 +28,8 @@ from huntonce.connectors.siem.session import (
     terminal,
 )
 from huntonce.connectors.sigma.logsource import Variant
-from huntonce.connectors.sigma.rules import parse_rule, search_rule
+from huntonce.connectors.sigma.rules import search_rule
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem
 from huntonce.models.query import (
     EVENT_COLUMNS,
     FILL_SCHEMA,
@@ -42,7 +42,6 @@ from huntonce.models.query import (
 )
 from huntonce.models.windows import Window
 
-DEFAULT_LIMIT = 1_000_000
 _DAY = timedelta(days=1)
 _REFS_A_QUERY = 1_000
 _EMPTY = "('', '-')"
@@ -65,7 +64,7 @@ class SourceRow:
     last: datetime
 
 
-class DuckDBSiem(Siem, ABC):
+class DuckDBSiem(SearchingSiem):
     """A SIEM whose events DuckDB can read as views.
 
     Each call has a session of its own, with access to nothing but the events: calls may run side
@@ -73,13 +72,8 @@ class DuckDBSiem(Siem, ABC):
     """
 
     def __init__(self, name: str, limits: Limits) -> None:
-        self._name = name
+        super().__init__(name)
         self._limits = limits
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
 
     @abstractmethod
     def _view(
@@ -171,23 +165,11 @@ class DuckDBSiem(Siem, ABC):
     # ------------------------------------------------------------ search
 
     @override
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
-        with terminal(self._name, query.name):
-            rule = search_rule(query)
-        return self._search(rule, window, query.fields, query.limit)
-
-    @override
     def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
         with terminal(self._name, query.name):
             search = Search(search_rule(query), window, (), DEFAULT_LIMIT)
         with self._session() as session, terminal(self._name, query.name):
             return run_count(session, lambda name: self._view(session, name, window), search)
-
-    @override
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
-        with terminal(self._name, "the rule"):
-            parsed = parse_rule(rule)
-        return self._search(parsed, window, fields, DEFAULT_LIMIT)
 
     @override
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
@@ -217,6 +199,7 @@ class DuckDBSiem(Siem, ABC):
             view = self._view(session, "", None)
             return rows(session, query.format(view=view.name)) if view is not None else []
 
+    @override
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:

@@ -11,7 +11,6 @@ from sigma.rule import SigmaRule
 from typing_extensions import override
 
 from huntonce.connectors.siem.candidates import Part, Task, merged, task_of
-from huntonce.connectors.siem.engine import DEFAULT_LIMIT
 from huntonce.connectors.siem.opensearch import statistics
 from huntonce.connectors.siem.opensearch.cluster import Cluster, TooManyError
 from huntonce.connectors.siem.opensearch.documents import rows_of
@@ -29,22 +28,21 @@ from huntonce.connectors.siem.opensearch.held import originals_of
 from huntonce.connectors.siem.opensearch.mapping import IndexMap, join
 from huntonce.connectors.siem.opensearch.paging import pages, within
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
+from huntonce.connectors.siem.searching import SearchingSiem
 from huntonce.connectors.siem.session import Limits, open_session, terminal
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.sigma.compiling import compile_detections
 from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant, variants
-from huntonce.connectors.sigma.rules import logsource_of, parse_rule, search_rule
+from huntonce.connectors.sigma.rules import logsource_of, parse_rule
 from huntonce.models.errors import TerminalError
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem
 from huntonce.models.query import (
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
     FieldWant,
     SearchResult,
     SiemCapabilities,
-    SigmaSearch,
 )
 from huntonce.models.windows import Window
 
@@ -57,7 +55,7 @@ _NOTES = {
 }
 
 
-class OpenSearchSiem(Siem):
+class OpenSearchSiem(SearchingSiem):
     """Windows events in a cluster, as Winlogbeat or an ECS pipeline writes them.
 
     Calls may run side by side.
@@ -68,16 +66,11 @@ class OpenSearchSiem(Siem):
     """
 
     def __init__(self, settings: OpenSearchSettings, name: str = "opensearch") -> None:
-        self._name = name
+        super().__init__(name)
         self._settings = settings
         self._cluster = Cluster(name, settings)
         self._lock = threading.Lock()
         self._maps: dict[str, tuple[float, IndexMap]] = {}
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
 
     def close(self) -> None:
         """Close the connections."""
@@ -121,18 +114,6 @@ class OpenSearchSiem(Siem):
     # ------------------------------------------------------------ search
 
     @override
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
-        with terminal(self._name, query.name):
-            rule = search_rule(query)
-        return self._search(rule, window, query.fields, query.limit)
-
-    @override
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
-        with terminal(self._name, "the rule"):
-            parsed = parse_rule(rule)
-        return self._search(parsed, window, fields, DEFAULT_LIMIT)
-
-    @override
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         groups: dict[str, list[EventRef]] = {}
         for ref in refs:
@@ -170,6 +151,7 @@ class OpenSearchSiem(Siem):
 
     # ------------------------------------------------------------ inside
 
+    @override
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:

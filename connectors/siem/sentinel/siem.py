@@ -10,9 +10,10 @@ from sigma.rule import SigmaRule
 from typing_extensions import override
 
 from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
-from huntonce.connectors.siem.engine import DEFAULT_LIMIT, fill_of
+from huntonce.connectors.siem.engine import fill_of
 from huntonce.connectors.siem.lake import columns as lake
 from huntonce.connectors.siem.lake.taskfields import TASK_FIELDS
+from huntonce.connectors.siem.searching import SearchingSiem
 from huntonce.connectors.siem.sentinel import kql, statistics
 from huntonce.connectors.siem.sentinel.reading import Reader
 from huntonce.connectors.siem.sentinel.settings import SentinelSettings
@@ -24,16 +25,13 @@ from huntonce.connectors.siem.textual import Question, candidates
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant
-from huntonce.connectors.sigma.rules import parse_rule, search_rule
 from huntonce.models.errors import TerminalError
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem
 from huntonce.models.query import (
     FILL_SCHEMA,
     FieldWant,
     SearchResult,
     SiemCapabilities,
-    SigmaSearch,
     sum_fill,
 )
 from huntonce.models.windows import Window
@@ -63,7 +61,7 @@ _NOTES = {
 }
 
 
-class SentinelSiem(Siem):
+class SentinelSiem(SearchingSiem):
     """Windows events in a Log Analytics workspace.
 
     Calls may run side by side.
@@ -74,16 +72,11 @@ class SentinelSiem(Siem):
     """
 
     def __init__(self, settings: SentinelSettings, name: str = "sentinel") -> None:
-        self._name = name
+        super().__init__(name)
         self._settings = settings
         self._workspace = Workspace(name, settings)
         self._lock = threading.Lock()
         self._known: tuple[Table, ...] | None = None
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
 
     def close(self) -> None:
         """Close the connections."""
@@ -133,18 +126,6 @@ class SentinelSiem(Siem):
     # ------------------------------------------------------------ search
 
     @override
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
-        with terminal(self._name, query.name):
-            rule = search_rule(query)
-        return self._search(rule, window, query.fields, query.limit)
-
-    @override
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
-        with terminal(self._name, "the rule"):
-            parsed = parse_rule(rule)
-        return self._search(parsed, window, fields, DEFAULT_LIMIT)
-
-    @override
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         """The rows as evtx-rs would write them: the service does not keep the text it was sent."""
         found: dict[str, str] = {}
@@ -188,6 +169,7 @@ class SentinelSiem(Siem):
             )
         return table
 
+    @override
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:

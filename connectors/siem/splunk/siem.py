@@ -8,8 +8,8 @@ from sigma.rule import SigmaRule
 from typing_extensions import override
 
 from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
-from huntonce.connectors.siem.engine import DEFAULT_LIMIT
 from huntonce.connectors.siem.lake.columns import Row
+from huntonce.connectors.siem.searching import SearchingSiem
 from huntonce.connectors.siem.session import Limits, open_session, terminal
 from huntonce.connectors.siem.splunk import jobs, reading, spl, statistics
 from huntonce.connectors.siem.splunk.client import Splunk
@@ -19,16 +19,13 @@ from huntonce.connectors.siem.splunk.settings import SplunkSettings
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant
-from huntonce.connectors.sigma.rules import parse_rule, search_rule
 from huntonce.models.errors import TerminalError
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem
 from huntonce.models.query import (
     FILL_SCHEMA,
     FieldWant,
     SearchResult,
     SiemCapabilities,
-    SigmaSearch,
 )
 from huntonce.models.windows import Window
 
@@ -43,7 +40,7 @@ _NOTES = {
 }
 
 
-class SplunkSiem(Siem):
+class SplunkSiem(SearchingSiem):
     """Windows events in indexes of Splunk.
 
     Calls may run side by side.
@@ -54,14 +51,9 @@ class SplunkSiem(Siem):
     """
 
     def __init__(self, settings: SplunkSettings, name: str = "splunk") -> None:
-        self._name = name
+        super().__init__(name)
         self._settings = settings
         self._splunk = Splunk(name, settings)
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,18 +92,6 @@ class SplunkSiem(Siem):
     # ------------------------------------------------------------ search
 
     @override
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
-        with terminal(self._name, query.name):
-            rule = search_rule(query)
-        return self._search(rule, window, query.fields, query.limit)
-
-    @override
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
-        with terminal(self._name, "the rule"):
-            parsed = parse_rule(rule)
-        return self._search(parsed, window, fields, DEFAULT_LIMIT)
-
-    @override
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         found: dict[str, str] = {}
         ordered = sorted(refs, key=lambda ref: ref.time)
@@ -144,6 +124,7 @@ class SplunkSiem(Siem):
                 spans.append(Span(start, end))
         return spans
 
+    @override
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:

@@ -13,10 +13,11 @@ from sigma.rule import SigmaRule
 from typing_extensions import override
 
 from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
-from huntonce.connectors.siem.engine import DEFAULT_LIMIT, fill_of
+from huntonce.connectors.siem.engine import fill_of
 from huntonce.connectors.siem.lake import columns as lake
 from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.shapes import normalise, short_host
+from huntonce.connectors.siem.searching import SearchingSiem
 from huntonce.connectors.siem.session import Limits, open_session, terminal, view_of
 from huntonce.connectors.siem.verifying import PageVerifier
 from huntonce.connectors.siem.warehouse.database import Database, Row
@@ -27,17 +28,14 @@ from huntonce.connectors.siem.warehouse.statements import FOLDED, Statements
 from huntonce.connectors.sigma.channels import canonical_channel
 from huntonce.connectors.sigma.ir import fields_of
 from huntonce.connectors.sigma.logsource import Variant
-from huntonce.connectors.sigma.rules import parse_rule, search_rule
 from huntonce.models.errors import TerminalError, UnsupportedError
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem
 from huntonce.models.query import (
     FILL_SCHEMA,
     INVENTORY_SCHEMA,
     FieldWant,
     SearchResult,
     SiemCapabilities,
-    SigmaSearch,
     sum_fill,
 )
 from huntonce.models.windows import Window
@@ -54,7 +52,7 @@ _NOTES = {
 }
 
 
-class PostgresSiem(Siem):
+class PostgresSiem(SearchingSiem):
     """Windows events in a table of PostgreSQL.
 
     Calls may run side by side.
@@ -65,15 +63,10 @@ class PostgresSiem(Siem):
     """
 
     def __init__(self, settings: PostgresSettings, name: str = "postgresql") -> None:
-        self._name = name
+        super().__init__(name)
         self._settings = settings
         self._sql = Statements(settings)
         self._database = Database(name, settings)
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._name
 
     @override
     def capabilities(self) -> SiemCapabilities:
@@ -131,18 +124,6 @@ class PostgresSiem(Siem):
     # ------------------------------------------------------------ search
 
     @override
-    def search(self, query: SigmaSearch, window: Window) -> SearchResult:
-        with terminal(self._name, query.name):
-            rule = search_rule(query)
-        return self._search(rule, window, query.fields, query.limit)
-
-    @override
-    def search_rule(self, rule: str, window: Window, fields: Sequence[str] = ()) -> SearchResult:
-        with terminal(self._name, "the rule"):
-            parsed = parse_rule(rule)
-        return self._search(parsed, window, fields, DEFAULT_LIMIT)
-
-    @override
     def originals(self, refs: Sequence[EventRef]) -> Mapping[str, str]:
         found: dict[str, str] = {}
         for start in range(0, len(refs), _AT_ONCE):
@@ -167,6 +148,7 @@ class PostgresSiem(Siem):
 
     # ------------------------------------------------------------ inside
 
+    @override
     def _search(
         self, rule: SigmaRule, window: Window, fields: Sequence[str], limit: int
     ) -> SearchResult:
