@@ -7,11 +7,11 @@ a rule starts off, and is only ever turned off from here.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from huntonce.connectors.siem.deploying import is_rule_id
 from huntonce.connectors.siem.opensearch.cluster import Cluster, ConflictError
 from huntonce.connectors.siem.opensearch.settings import OpenSearchSettings
 from huntonce.connectors.siem.opensearch.siem import OpenSearchSiem
@@ -33,7 +33,6 @@ MAPPINGS: Mapping[str, Any] = {
 _PARTS = ("rule", "filters", "certificate", "fixtures", "hunt")
 _TRIES = 3
 _PAGE = 1_000
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ABSENT = "index_not_found_exception"
 _THERE = "resource_already_exists_exception"
 
@@ -82,7 +81,7 @@ class OpenSearchRules:
 
     def find(self, key: str) -> str | None:
         """The rule's id, where its document is there and not retired."""
-        if not _is_id(key):
+        if not is_rule_id(key):
             return None
         held = self._get(key.lower())
         return None if held is None or held.source.get("retired") else key.lower()
@@ -99,7 +98,7 @@ class OpenSearchRules:
             TransientError: The cluster did not answer, or somebody else writes it as well.
         """
         rule_id = key.lower()
-        if not _is_id(key):
+        if not is_rule_id(key):
             raise self._wrong(f"{key!r} is no UUID")
         content = self._content(rule_id, detection)
         for _ in range(_TRIES):
@@ -137,7 +136,7 @@ class OpenSearchRules:
 
     def kept(self, key: str) -> Mapping[str, str] | None:
         """Part to its text as it is there now; None where the rule is not there or retired."""
-        held = self._get(key.lower()) if _is_id(key) else None
+        held = self._get(key.lower()) if is_rule_id(key) else None
         if held is None or held.source.get("retired"):
             return None
         return {name: str(text) for name, text in (held.source.get("parts") or {}).items()}
@@ -230,7 +229,7 @@ class OpenSearchRules:
                 raise
 
     def _known(self, remote_id: str) -> _Held:
-        held = self._get(remote_id.lower()) if _is_id(remote_id) else None
+        held = self._get(remote_id.lower()) if is_rule_id(remote_id) else None
         if held is None:
             raise self._wrong(f"no rule {remote_id} in {self._index}")
         return held
@@ -257,11 +256,6 @@ class OpenSearchRules:
         return TransientError(
             f"rule {rule_id} is being written by somebody else", connector=self._name, hint="repeat"
         )
-
-
-def _is_id(key: str) -> bool:
-    """Whether a key is a rule's UUID: it becomes part of an address."""
-    return _UUID.fullmatch(key.lower()) is not None
 
 
 def _text(part: object) -> str:

@@ -8,25 +8,22 @@ switch is the operators': a rule starts off, and is only ever turned off from he
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from sigma.rule import SigmaRule
+from typing_extensions import override
 
-from huntonce.connectors.siem.deploying import is_rule_id, whole_rule
+from huntonce.connectors.siem.deploying import Document, MarkedRules, whole_rule
 from huntonce.connectors.siem.sentinel.settings import SentinelSettings
 from huntonce.connectors.siem.sentinel.siem import SentinelSiem
 from huntonce.connectors.siem.sentinel.translating import translate
 from huntonce.connectors.siem.sentinel.workspace import ConflictError, GoneError, Workspace
 from huntonce.connectors.siem.session import terminal
 from huntonce.connectors.sigma.rules import parse_rule
-from huntonce.models.detection import HeldRule
-from huntonce.models.errors import TerminalError, TransientError
 from huntonce.models.ids import digest
 
 VERSION = "2024-09-01"
 """Of the management API."""
 
-_TRIES = 3
 _MAX_RULES = 10_000
 _MAX_TITLE = 200
 _MARK = re.compile(r"\nhuntonce (deployed|retired) ([0-9a-f]{32,64})\Z")
@@ -35,10 +32,8 @@ _OWN = ("displayName", "severity", "query", "queryFrequency", "queryPeriod", "tr
 _TECHNIQUE = re.compile(r"t([0-9]{4})(?:\.[0-9]{3})?")
 _SEVERITIES = {"informational": "Informational", "low": "Low", "medium": "Medium"}
 
-Document = dict[str, Any]
 
-
-class SentinelRules:
+class SentinelRules(MarkedRules[Document]):
     """The scheduled rules of a workspace.
 
     Args:
@@ -47,7 +42,7 @@ class SentinelRules:
     """
 
     def __init__(self, settings: SentinelSettings, name: str = "sentinel") -> None:
-        self._name = name
+        super().__init__(name, _MARK)
         self._settings = settings
         self._workspace = Workspace(name, settings)
         self._siem = SentinelSiem(settings, name)
@@ -55,90 +50,14 @@ class SentinelRules:
         place = settings.rules_index.replace("/workspaces/", provider)
         self._path = f"{place}/providers/Microsoft.SecurityInsights/alertRules"
 
-    @property
-    def name(self) -> str:
-        """Registered name of the store."""
-        return self._name
-
     def close(self) -> None:
         """Close the connections."""
         self._workspace.close()
         self._siem.close()
 
-    def find(self, key: str) -> str | None:
-        """The rule's id, where it is there with our mark and not retired."""
-        held = self._get(key.lower()) if is_rule_id(key) else None
-        return key.lower() if held is not None and _mark(held)[0] == "deployed" else None
-
-    def deploy(self, key: str, detection: Mapping[str, object]) -> str:
-        """Write or renew the rule; returns its id.
-
-        The same content is written once. A new or retired rule is off; one that is there stays
-        switched as the operators have it.
-
-        Raises:
-            TerminalError: It cannot be translated, or somebody changed or made it there and the
-                detection does not say ``overwrite``.
-            TransientError: The service did not answer, or somebody else writes it as well.
-        """
-        rule_id = key.lower()
-        if not is_rule_id(key):
-            raise self._wrong(f"{key!r} is no UUID")
-        content = self._content(rule_id, detection)
-        for _ in range(_TRIES):
-            held = self._get(rule_id)
-            if held is not None and not detection.get("overwrite") and not _untouched(held):
-                raise TerminalError(
-                    f"rule {rule_id} was changed at {self._name} and is not written over",
-                    connector=self._name,
-                    hint="look at the change there; undo it, or deploy with --restore",
-                )
-            there = held is not None and _mark(held)[0] == "deployed"
-            if held is not None and there and _same(held, content):
-                return rule_id
-            enabled = (
-                bool(held["properties"].get("enabled")) if held is not None and there else False
-            )
-            if self._put(rule_id, held, {**content, "enabled": enabled}, "deployed"):
-                return rule_id
-        raise self._contended(rule_id)
-
-    def retire(self, remote_id: str) -> None:
-        """Turn the rule off for good; it stays there, marked.
-
-        Raises:
-            TerminalError: There is no such rule of ours.
-            TransientError: As ``deploy``.
-        """
-        for _ in range(_TRIES):
-            held = self._get(remote_id.lower()) if is_rule_id(remote_id) else None
-            if held is None or not _mark(held)[0]:
-                raise self._wrong(f"no rule {remote_id} of ours")
-            own = held["properties"]
-            if _mark(held)[0] == "retired" and not own.get("enabled"):
-                return
-            kept = {name: own[name] for name in (*_OWN, "suppressionDuration",
-                    "suppressionEnabled") if name in own}  # fmt: skip
-            if self._put(remote_id.lower(), held, {**kept, "enabled": False}, "retired"):
-                return
-        raise self._contended(remote_id)
-
-    def held(self) -> tuple[HeldRule, ...]:
-        """Every rule that is there and not retired: its switch, and whether it was touched."""
-        deployed = sorted(
-            (one for one in self._all() if _mark(one)[0] == "deployed"), key=lambda one: one["name"]
-        )
-        return tuple(
-            HeldRule(
-                rule_id=one["name"],
-                enabled=bool(one["properties"].get("enabled")),
-                untouched=_untouched(one),
-            )
-            for one in deployed
-        )
-
     # ------------------------------------------------------------ inside
 
+    @override
     def _content(self, rule_id: str, detection: Mapping[str, object]) -> Document:
         rule = whole_rule(self._name, rule_id, detection)
         minutes = self._settings.rules_minutes
@@ -160,9 +79,38 @@ class SentinelRules:
             "suppressionEnabled": False,
         }
 
-    def _put(self, rule_id: str, held: Document | None, content: Document, state: str) -> bool:
-        """Whether it was written; not, where somebody else wrote in between."""
-        told = f"Deployed by huntonce as rule {rule_id}.\nhuntonce {state} {_hash(content)}"
+    @override
+    def _put(self, rule_id: str, held: Document | None, content: Document, *, there: bool) -> bool:
+        on = held is not None and there and self._is_on(held)
+        return self._write(rule_id, held, {**content, "enabled": on}, "deployed")
+
+    @override
+    def _put_off(self, rule_id: str, held: Document) -> bool:
+        own = held["properties"]
+        kept = {name: own[name] for name in (*_OWN, "suppressionDuration",
+                "suppressionEnabled") if name in own}  # fmt: skip
+        return self._write(rule_id, held, {**kept, "enabled": False}, "retired")
+
+    @override
+    def _described(self, rule: Document) -> object:
+        return rule["properties"].get("description")
+
+    @override
+    def _is_on(self, rule: Document) -> bool:
+        return bool(rule["properties"].get("enabled"))
+
+    @override
+    def _hash(self, rule: Document) -> str:
+        return self._hash_of(rule["properties"])
+
+    @override
+    def _hash_of(self, content: Document) -> str:
+        own = {name: content.get(name) for name in _OWN}
+        own["techniques"] = sorted(own["techniques"] or ())
+        return digest(json.dumps(own, sort_keys=True, ensure_ascii=False))
+
+    def _write(self, rule_id: str, held: Document | None, content: Document, state: str) -> bool:
+        told = f"Deployed by huntonce as rule {rule_id}.\nhuntonce {state} {self._hash_of(content)}"
         body: Document = {"kind": "Scheduled", "properties": {**content, "description": told}}
         if held is not None:
             body["etag"] = held.get("etag")
@@ -172,6 +120,7 @@ class SentinelRules:
             return False
         return True
 
+    @override
     def _get(self, rule_id: str) -> Document | None:
         try:
             found = self._workspace.manage("GET", f"{self._path}/{rule_id}", VERSION)
@@ -183,44 +132,18 @@ class SentinelRules:
             raise self._wrong(f"rule {rule_id} is no scheduled rule")
         return found
 
-    def _all(self) -> list[Document]:
-        found: list[Document] = []
+    @override
+    def _all(self) -> list[tuple[str, Document]]:
+        found: list[tuple[str, Document]] = []
         path = self._path
         while path and len(found) < _MAX_RULES:
             page = self._workspace.manage("GET", path, VERSION)
-            found += [one for one in page.get("value", ()) if one.get("kind") == "Scheduled"]
+            some = [one for one in page.get("value", ()) if one.get("kind") == "Scheduled"]
+            found += [(str(one["name"]), one) for one in some]
             path = str(page.get("nextLink") or "")
             if path and not path.startswith(f"{self._settings.management_url}/"):
                 raise self._wrong("the service names a next page on another host")
         return found
-
-    def _wrong(self, message: str) -> TerminalError:
-        return TerminalError(message, connector=self._name, hint="see huntonce detections")
-
-    def _contended(self, rule_id: str) -> TransientError:
-        return TransientError(
-            f"rule {rule_id} is being written by somebody else", connector=self._name, hint="repeat"
-        )
-
-
-def _mark(rule: Document) -> tuple[str, str]:
-    """State and hash that we wrote; empty for a rule that is not ours."""
-    found = _MARK.search(str(rule["properties"].get("description") or ""))
-    return (found[1], found[2]) if found else ("", "")
-
-
-def _untouched(rule: Document) -> bool:
-    return _mark(rule)[1] == _hash(rule["properties"])
-
-
-def _same(rule: Document, content: Document) -> bool:
-    return _hash(rule["properties"]) == _hash(content) == _mark(rule)[1]
-
-
-def _hash(content: Mapping[str, Any]) -> str:
-    own = {name: content.get(name) for name in _OWN}
-    own["techniques"] = sorted(own["techniques"] or ())
-    return digest(json.dumps(own, sort_keys=True, ensure_ascii=False))
 
 
 def _techniques(rule: SigmaRule) -> list[str]:

@@ -12,20 +12,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from huntonce.connectors.siem.deploying import is_rule_id, whole_rule
+from typing_extensions import override
+
+from huntonce.connectors.siem.deploying import Document, MarkedRules, whole_rule
 from huntonce.connectors.siem.session import terminal
 from huntonce.connectors.siem.splunk.client import LostError, Splunk, ThereError
 from huntonce.connectors.siem.splunk.settings import SplunkSettings
 from huntonce.connectors.siem.splunk.translating import translate
 from huntonce.connectors.sigma.rules import parse_rule
-from huntonce.models.detection import HeldRule
-from huntonce.models.errors import TerminalError, TransientError
+from huntonce.models.errors import TerminalError
 from huntonce.models.ids import digest
 
 PREFIX = "huntonce-"
 """What the name of every search of ours begins with; the rule's id follows."""
 
-_TRIES = 3
 _PAGE = 100
 _MAX_RULES = 10_000
 _MAX_TITLE = 200
@@ -35,10 +35,9 @@ _OFF = {"disabled": "1"}
 _HOURLY = 60
 
 Form = dict[str, str]
-Document = dict[str, Any]
 
 
-class SplunkRules:
+class SplunkRules(MarkedRules[Form]):
     """The saved searches of an app.
 
     Args:
@@ -47,99 +46,27 @@ class SplunkRules:
     """
 
     def __init__(self, settings: SplunkSettings, name: str = "splunk") -> None:
-        self._name = name
+        super().__init__(name, _MARK)
         self._settings = settings
         self._splunk = Splunk(name, settings)
         self._owner, _, self._app = settings.rules_index.partition("/")
         self._path = f"/servicesNS/{self._owner}/{self._app}/saved/searches"
 
-    @property
-    def name(self) -> str:
-        """Registered name of the store."""
-        return self._name
-
     def close(self) -> None:
         """Close the connections."""
         self._splunk.close()
 
-    def find(self, key: str) -> str | None:
-        """The rule's id, where its search is there with our mark and not retired."""
-        held = self._get(key.lower()) if is_rule_id(key) else None
-        return key.lower() if held is not None and _mark(held)[0] == "deployed" else None
-
-    def deploy(self, key: str, detection: Mapping[str, object]) -> str:
-        """Write or renew the rule's search; returns the rule's id.
-
-        The same content is written once. A new or retired rule is off; one that is there stays
-        switched as the operators have it.
-
-        Raises:
-            TerminalError: It cannot be translated, or somebody changed or made it there and the
-                detection does not say ``overwrite``.
-            TransientError: Splunk did not answer, or somebody else writes it as well.
-        """
-        rule_id = key.lower()
-        if not is_rule_id(key):
-            raise self._wrong(f"{key!r} is no UUID")
-        title, content = self._content(rule_id, detection)
-        for _ in range(_TRIES):
-            held = self._get(rule_id)
-            if held is not None and not detection.get("overwrite") and not _untouched(held):
-                raise TerminalError(
-                    f"rule {rule_id} was changed at {self._name} and is not written over",
-                    connector=self._name,
-                    hint="look at the change there; undo it, or deploy with --restore",
-                )
-            there = held is not None and _mark(held)[0] == "deployed"
-            if held is not None and there and _hash(held) == _mark(held)[1] == _hash(content):
-                return rule_id
-            form = {**content, "description": _described(title, "deployed", content)}
-            if self._write(rule_id, form if there else {**form, **_OFF}, new=held is None):
-                return rule_id
-        raise self._contended(rule_id)
-
-    def retire(self, remote_id: str) -> None:
-        """Disable the rule for good; it stays there, marked.
-
-        Raises:
-            TerminalError: There is no such rule of ours.
-            TransientError: As ``deploy``.
-        """
-        rule_id = remote_id.lower()
-        for _ in range(_TRIES):
-            held = self._get(rule_id) if is_rule_id(remote_id) else None
-            if held is None or not _mark(held)[0]:
-                raise self._wrong(f"no rule {remote_id} of ours")
-            if _mark(held)[0] == "retired" and _is_off(held):
-                return
-            told = _described(rule_id, "retired", held)
-            if self._write(rule_id, {**_OFF, "description": told}, new=False):
-                return
-        raise self._contended(rule_id)
-
-    def held(self) -> tuple[HeldRule, ...]:
-        """Every rule that is there and not retired: its switch, and whether it was touched."""
-        found = []
-        for name, search in self._all():
-            rule_id = name.removeprefix(PREFIX)
-            if name.startswith(PREFIX) and is_rule_id(rule_id) and _mark(search)[0] == "deployed":
-                found.append(
-                    HeldRule(
-                        rule_id=rule_id, enabled=not _is_off(search), untouched=_untouched(search)
-                    )
-                )
-        return tuple(sorted(found, key=lambda rule: rule.rule_id))
-
     # ------------------------------------------------------------ inside
 
-    def _content(self, rule_id: str, detection: Mapping[str, object]) -> tuple[str, Form]:
+    @override
+    def _content(self, rule_id: str, detection: Mapping[str, object]) -> Form:
         rule = whole_rule(self._name, rule_id, detection)
         with terminal(self._name, f"rule {rule_id}"):
             parsed = parse_rule(rule)
         level = parsed.level.name.lower() if parsed.level is not None else "medium"
         minutes = self._settings.rules_minutes
         title = " ".join(str(detection.get("title") or parsed.title or rule_id).split())
-        return title[:_MAX_TITLE], {
+        found = {
             "search": translate(self._name, rule, self._settings),
             "is_scheduled": "1",
             "cron_schedule": "0 * * * *" if minutes == _HOURLY else f"*/{minutes} * * * *",
@@ -152,6 +79,32 @@ class SplunkRules:
             "alert.severity": _SEVERITIES.get(level, "3"),
             "alert.track": "1",
         }
+        return {**found, "description": _told(title[:_MAX_TITLE], "deployed", found)}
+
+    @override
+    def _put(self, rule_id: str, held: Document | None, content: Form, *, there: bool) -> bool:
+        return self._write(rule_id, content if there else {**content, **_OFF}, new=held is None)
+
+    @override
+    def _put_off(self, rule_id: str, held: Document) -> bool:
+        told = _told(rule_id, "retired", held)
+        return self._write(rule_id, {**_OFF, "description": told}, new=False)
+
+    @override
+    def _described(self, rule: Document) -> object:
+        return rule.get("description")
+
+    @override
+    def _is_on(self, rule: Document) -> bool:
+        return _plain(rule.get("disabled")) != "1"
+
+    @override
+    def _hash(self, rule: Document) -> str:
+        return _hash(rule)
+
+    @override
+    def _hash_of(self, content: Form) -> str:
+        return _hash(content)
 
     def _write(self, rule_id: str, form: Form, *, new: bool) -> bool:
         """Whether it was written; not, where it was made or deleted in between."""
@@ -168,6 +121,7 @@ class SplunkRules:
             return False
         return True
 
+    @override
     def _get(self, rule_id: str) -> Document | None:
         try:
             answer = self._splunk.get(f"{self._path}/{PREFIX}{rule_id}")
@@ -177,11 +131,16 @@ class SplunkRules:
         found = [one for one in answer.get("entry", ()) if self._is_here(one)]
         return _own(found[0]) if found else None
 
+    @override
     def _all(self) -> list[tuple[str, Document]]:
         found: list[tuple[str, Document]] = []
         for start in range(0, _MAX_RULES, _PAGE):
             page = self._page(start, _PAGE)
-            found += [(str(one["name"]), _own(one)) for one in page if self._is_here(one)]
+            found += [
+                (str(one["name"]).removeprefix(PREFIX), _own(one))
+                for one in page
+                if self._is_here(one) and str(one["name"]).startswith(PREFIX)
+            ]
             if len(page) < _PAGE:
                 return found
         raise self._wrong(f"there are more than {_MAX_RULES} saved searches of ours")
@@ -209,14 +168,6 @@ class SplunkRules:
             hint="check rules_index (OWNER/APP), and that the account may read the app",
         )
 
-    def _wrong(self, message: str) -> TerminalError:
-        return TerminalError(message, connector=self._name, hint="see huntonce detections")
-
-    def _contended(self, rule_id: str) -> TransientError:
-        return TransientError(
-            f"rule {rule_id} is being written by somebody else", connector=self._name, hint="repeat"
-        )
-
 
 _HASHED = ("search", "is_scheduled", "cron_schedule", "dispatch.earliest_time",
            "dispatch.latest_time", "alert_type", "alert_comparator", "alert_threshold",
@@ -228,22 +179,8 @@ def _own(entry: Document) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _mark(search: Mapping[str, Any]) -> tuple[str, str]:
-    """State and hash that we wrote; empty for a search that is not ours."""
-    found = _MARK.search(str(search.get("description") or ""))
-    return (found[1], found[2]) if found else ("", "")
-
-
-def _described(title: str, state: str, content: Mapping[str, Any]) -> str:
+def _told(title: str, state: str, content: Mapping[str, Any]) -> str:
     return f"{title} [huntonce {state} {_hash(content)}]"
-
-
-def _is_off(search: Mapping[str, Any]) -> bool:
-    return _plain(search.get("disabled")) == "1"
-
-
-def _untouched(search: Mapping[str, Any]) -> bool:
-    return _mark(search)[1] == _hash(search)
 
 
 def _hash(content: Mapping[str, Any]) -> str:
