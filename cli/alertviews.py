@@ -8,7 +8,7 @@ from rich.text import Text
 
 from huntonce.cli.output import cell, table
 from huntonce.models.alert import cases_of
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ from huntonce.cli.alertviews import alert_rows
 from huntonce.cli.output import cell, clean, table
 from huntonce.models.detection import ON_DUTY, Detection
 from huntonce.models.guarding import Record, filter_facts, record, sole_cover, staleness
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.sealing import broken
 from huntonce.models.stages.certify import Certified, find
 from huntonce.models.stages.drifting import DriftLine, Sort

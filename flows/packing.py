@@ -18,7 +18,7 @@ from huntonce.flows.bootstrap import Home
 from huntonce.models.errors import ConfigError, DomainError, HuntonceError
 from huntonce.models.finding import EventRef
 from huntonce.models.hypothesis import Hypothesis
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.report.concealing import HIDDEN, without_passwords
 from huntonce.models.report.pack import CHAIN, chain_of, sha256
 from huntonce.models.state.codec import encode

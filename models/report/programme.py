@@ -14,10 +14,10 @@ from huntonce.models.entity import Kind
 from huntonce.models.finding import Disposition
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.metrics.measure import Measures, measure
 from huntonce.models.metrics.records import EVER, Period, Records
 from huntonce.models.metrics.trends import Step, trend
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import WAITING, Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.report.techniques import TechniqueRow, technique_rows

@@ -8,7 +8,8 @@ from huntonce.models.alert import Alert, AlertState
 from huntonce.models.detection import Detection
 from huntonce.models.errors import DomainError
 from huntonce.models.finding import EventRef
-from huntonce.models.ports import Siem, UnitOfWork
+from huntonce.models.keeping import UnitOfWork
+from huntonce.models.ports import Siem
 from huntonce.models.query import EVENT_COLUMNS
 from huntonce.models.stages.kit import Kit
 from huntonce.models.windows import Window

@@ -7,8 +7,8 @@ from datetime import datetime
 from huntonce.models.approval import authorise, same_person
 from huntonce.models.errors import DomainError
 from huntonce.models.ids import digest
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import Proposal, ProposalState
 from huntonce.models.publication import Publication
 from huntonce.models.stages.dispatch import enqueue

@@ -13,8 +13,8 @@ from huntonce.models.attack import Catalogue
 from huntonce.models.attack_types import Resolution
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
 from huntonce.models.intel import SourceRef
+from huntonce.models.keeping import OpenUnit, UnitOfWork
 from huntonce.models.ledger import join_hunted
-from huntonce.models.ports import OpenUnit, UnitOfWork
 from huntonce.models.stages.kit import Kit
 
 MITRE = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5"

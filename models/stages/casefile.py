@@ -7,7 +7,7 @@ from huntonce.models.case import Case
 from huntonce.models.feedback import Advice, CaseIntel, NamedRef, Style, TechniqueRef
 from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.stages.kit import Kit
 from huntonce.models.tlp import Tlp
 from huntonce.models.visibility import Power

@@ -17,7 +17,7 @@ from huntonce.models.detection import (
 )
 from huntonce.models.errors import DomainError, StateError
 from huntonce.models.guarding import check_step, staleness
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.sealing import broken, changes
 from huntonce.models.stages.drifting import read_back
 from huntonce.models.stages.guard import now_of

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
 from huntonce.models.intake import IntelBatch, IntelSource
 from huntonce.models.intel import AddCounts, Fault, FeedFailure, IntelObject
-from huntonce.models.ports import Clock, OpenUnit, UnitOfWork
+from huntonce.models.keeping import OpenUnit, UnitOfWork
+from huntonce.models.ports import Clock
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 from huntonce.models.windows import utc
 

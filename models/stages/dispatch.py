@@ -11,8 +11,8 @@ from datetime import datetime
 
 from huntonce.models.detection import GONE, OFF, ON, THERE, Deployment
 from huntonce.models.errors import ConnectorError, HuntonceError, TransientError
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message, MessageState
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.kit import Kit
 
 STALE_AFTER = 300.0

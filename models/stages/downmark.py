@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from huntonce.models.errors import DomainError
 from huntonce.models.feedback.stixtext import read_object
 from huntonce.models.ids import digest
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.stages.kit import Kit

@@ -66,6 +66,7 @@ def follow_tickets(kit: Kit) -> Followed:
     updates = desk.updates(tuple(gaps), _since(list(gaps.values()))) if gaps else ()
     changed: list[str] = []
     with kit.open_unit() as unit:
+        unit.lock()
         for update in updates:
             known = gaps.get(update.remote_id)
             gap = unit.gaps.get(known.id) if known else None
@@ -96,6 +97,7 @@ def follow_cases(kit: Kit) -> tuple[Mapping[str, Closure], Followed]:
     notices: list[str] = []
     closures: dict[str, Closure] = {}
     with kit.open_unit() as unit:
+        unit.lock()
         for update in updates:
             known = cases.get(update.remote_id)
             case = unit.cases.get(known.id) if known else None

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from huntonce.models.demand import business
 from huntonce.models.gap import OPEN, Gap, GapKind, GapState, Wait
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import leave, reopen_ticket, ticket_of
 from huntonce.models.windows import Window

@@ -5,8 +5,8 @@ from datetime import date
 
 from huntonce.models.errors import DomainError
 from huntonce.models.gap import Gap, GapState
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit
 

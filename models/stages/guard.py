@@ -12,8 +12,9 @@ from huntonce.models.detection import ON_DUTY, Detection, DetectionState
 from huntonce.models.errors import DomainError, TerminalError
 from huntonce.models.guarding import GuardRule, Now, RuleRun, Watch, sole_cover
 from huntonce.models.ids import digest
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import RuleRunner, Siem, UnitOfWork
+from huntonce.models.ports import RuleRunner, Siem
 from huntonce.models.query import EVENT_COLUMNS
 from huntonce.models.stages.alerts import raise_alert
 from huntonce.models.stages.dispatch import enqueue

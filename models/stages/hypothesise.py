@@ -10,8 +10,8 @@ from huntonce.models.detection import Detection, guard_of
 from huntonce.models.hunt import HuntState
 from huntonce.models.huntdef import HuntDefinition
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, fingerprint
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.ledger import Guard, LedgerAnswer, Versions, consult
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.attack import Moved, migrate
 from huntonce.models.stages.choosing import (
     definition_for,

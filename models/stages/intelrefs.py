@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from huntonce.models.deriving.text import moment, plain
 from huntonce.models.intel import SourceRef
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 
 
 def sources_of(unit: UnitOfWork, object_ids: Iterable[str]) -> tuple[SourceRef, ...]:

@@ -13,8 +13,8 @@ from huntonce.models.case import Case
 from huntonce.models.finding import Disposition, Finding
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outcome import decide, name_outcomes
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.intelrefs import sources_of
 from huntonce.models.stages.ioctypes import Result, Status, Work
 from huntonce.models.stages.kit import Kit

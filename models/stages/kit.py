@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from huntonce.models.attack import Catalogue
 from huntonce.models.content import Library
 from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
+from huntonce.models.keeping import OpenUnit
 from huntonce.models.policy import Policy
 from huntonce.models.ports import (
     CaseDesk,
     Clock,
     DetectionStore,
-    OpenUnit,
     RuleBook,
     RuleRunner,
     Siem,

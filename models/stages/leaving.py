@@ -10,8 +10,8 @@ from huntonce.models.case import Case
 from huntonce.models.detection import OFF, ON, Deployment, Detection
 from huntonce.models.gap import Gap
 from huntonce.models.ids import digest
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import WAITING, Proposal, ProposalState
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.kit import Kit

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from huntonce.models.feedback import Leaks, Mask, SharingRules, Style
-from huntonce.models.ports import IntelDestination, UnitOfWork
+from huntonce.models.keeping import UnitOfWork
+from huntonce.models.ports import IntelDestination
 from huntonce.models.proposal import ProposalState
 from huntonce.models.publication import MAY_BE_THERE, Publication, PublicationState
 from huntonce.models.stages.kit import Kit

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from huntonce.models.feedback.stixtext import markings, read_object, refs
 from huntonce.models.ids import digest
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.proposal import WAITING, Proposal, ProposalState
 from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.kit import Kit

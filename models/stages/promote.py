@@ -14,7 +14,7 @@ from huntonce.models.finding import Disposition, Finding
 from huntonce.models.generalising import Generalised, generalise, kinds_of
 from huntonce.models.huntdef import DetectionTemplate
 from huntonce.models.intel import SourceRef
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.query import EVENT_COLUMNS, SigmaSearch
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.kit import Kit

@@ -8,7 +8,7 @@ from huntonce.models.deriving.standing import Claim, claims
 from huntonce.models.deriving.text import object_type, plain
 from huntonce.models.ids import digest
 from huntonce.models.intel import IntelObject
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.rules import Origin, RuleText
 from huntonce.models.stages.kit import Kit
 from huntonce.models.tlp import tightest

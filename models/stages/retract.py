@@ -7,8 +7,8 @@ from datetime import datetime
 from huntonce.models.errors import DomainError
 from huntonce.models.feedback.stixtext import SCO_TYPES, Stix, read_object, texts
 from huntonce.models.feedback.versions import revoked
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, MessageState
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.publication import HELD, Publication, PublicationState
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.sending import approved, ids_of, put

@@ -24,8 +24,8 @@ from huntonce.models.detection import (
 )
 from huntonce.models.errors import DomainError
 from huntonce.models.finding import EventRef
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message, MessageState
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.proposal import WAITING
 from huntonce.models.sealing import broken, filters_sha256
 from huntonce.models.stages.certify import find

@@ -7,8 +7,9 @@ from datetime import datetime
 from huntonce.models.errors import HuntonceError, TransientError
 from huntonce.models.feedback.stixtext import read_object
 from huntonce.models.ids import digest
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import IntelDestination, UnitOfWork
+from huntonce.models.ports import IntelDestination
 from huntonce.models.publication import MAY_BE_THERE, THERE, Publication, PublicationState
 from huntonce.models.stages.dispatch import STALE_AFTER, enqueue
 from huntonce.models.stages.kit import Kit

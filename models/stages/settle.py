@@ -16,10 +16,10 @@ from huntonce.models.finding import Finding
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.ledger import NotDueError, Versions, add_hunted, still_hunted
 from huntonce.models.outbox import Channel, Message
 from huntonce.models.outcome import name_outcomes, open_case
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.power import with_words
 from huntonce.models.sealing import same_proof
 from huntonce.models.stages.gapkeeping import keep_gap
@@ -131,8 +131,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
     """
     now = kit.clock()
     with kit.open_unit() as unit:
-        # First: it takes the write lock, and what is read below cannot change before the commit.
-        unit.claims.release(run.id)
+        unit.lock()
         held = unit.hunts.get(run.id)
         if held is not None and held.state is HuntState.ABANDONED:
             raise StateError(
@@ -175,6 +174,7 @@ def settle(kit: Kit, run: HuntRun, result: HuntResult, promotion: Promotion) -> 
             why=why,
         )
         hypothesis = _conclude(unit, kit, result, concluded)
+        unit.claims.release(run.id)
         unit.commit()
     return Settled(
         run=concluded,

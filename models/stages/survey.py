@@ -72,6 +72,7 @@ def survey(kit: Kit, window: Window | None = None) -> Surveyed:
     gaps: dict[str, Gap] = {}
     blocked: list[str] = []
     with kit.open_unit() as unit:
+        unit.lock()
         for hypothesis in waiting:
             for gap in found.get(hypothesis.key, ()):
                 kept = keep_gap(unit, kit, gap, by="a survey", window=span, now=kit.clock())

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from huntonce.models.gap import OPEN, Gap, GapKind, GapState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.ledger import hunted_windows
 from huntonce.models.outbox import Channel, Message
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.stages.choosing import models_for
 from huntonce.models.stages.dispatch import enqueue
 from huntonce.models.stages.gapkeeping import send_ticket
@@ -79,6 +79,7 @@ def verify_gaps(kit: Kit, *, window: Window | None = None) -> Verified:
     groups: dict[str, list[Gap]] = {name: [] for name in _OUTCOMES}
     requeued: dict[str, None] = {}
     with kit.open_unit() as unit:
+        unit.lock()
         for known in gaps:
             gap = unit.gaps.get(known.id) or known
             judge = _judge_closed if gap.state is GapState.CLOSED else _judge
@@ -103,6 +104,7 @@ def _expire(kit: Kit) -> tuple[Gap, ...]:
     now = kit.clock()
     expired = []
     with kit.open_unit() as unit:
+        unit.lock()
         for gap in unit.gaps.list(GapState.RISK_ACCEPTED):
             if gap.risk_holds(now.date()):
                 continue

@@ -24,14 +24,8 @@ from huntonce.models.intake import (
     Quarantine,
     SetAsideRepository,
 )
-from huntonce.models.ports import (
-    Clock,
-    HuntClaims,
-    Log,
-    Outbox,
-    Proofs,
-    Repository,
-)
+from huntonce.models.keeping import HuntClaims, Log, Outbox, Proofs, Repository
+from huntonce.models.ports import Clock
 from huntonce.models.proposal import Proposal
 from huntonce.models.publication import Publication
 from huntonce.models.state.claims import Claims
@@ -111,6 +105,10 @@ class Unit:
         trace: TracebackType | None,
     ) -> None:
         self._work.leave()
+
+    def lock(self) -> None:
+        """Be the only one that writes from here on."""
+        self._work.write()
 
     def commit(self) -> None:
         """Keep what was written since the block began or the last commit."""

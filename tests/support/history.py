@@ -14,7 +14,7 @@ from huntonce.models.detection import Deployment, Detection, DetectionState
 from huntonce.models.finding import Disposition, EventRef, Finding, Observable
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Term, Verdict
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.state.store import Store
 from huntonce.models.tlp import Tlp

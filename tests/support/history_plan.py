@@ -10,7 +10,7 @@ from itertools import count
 from huntonce.models.attack import load_catalogue
 from huntonce.models.detection import Certificate, DetectionState
 from huntonce.models.gap import GapKind
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.visibility import GroupPower, Power
 
 START = datetime(2025, 11, 1, 8, tzinfo=UTC)

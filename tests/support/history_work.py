@@ -9,7 +9,7 @@ from huntonce.models.gap import Gap, GapKind, GapState, Wait
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Term, Verdict
 from huntonce.models.intel import SourceRef
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.tlp import Tlp
 from tests.support.history_plan import (
     ACTORS,

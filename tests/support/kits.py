@@ -20,8 +20,8 @@ from huntonce.models.approval import Rule
 from huntonce.models.attack import Catalogue, load_catalogue
 from huntonce.models.content import Library, load_library
 from huntonce.models.ids import digest, stix_id
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.policy import Policy
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.profile import Asset, Profile
 from huntonce.models.stages.kit import Kit
 from huntonce.models.state.store import Store, open_store, sqlite_url

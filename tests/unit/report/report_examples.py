@@ -14,7 +14,7 @@ from huntonce.models.gap import Gap, GapKind, GapState
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Term, Verdict
 from huntonce.models.intel import SourceRef
-from huntonce.models.ports import UnitOfWork
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.publication import Publication, PublicationState
 from huntonce.models.report.programme import Programme, programme
 from huntonce.models.setaside import InputKind, SetAside

@@ -13,9 +13,9 @@ from huntonce.models.errors import StateError, TerminalError, TransientError
 from huntonce.models.gap import GapKind, GapState
 from huntonce.models.hunt import HuntState
 from huntonce.models.hypothesis import HypothesisState, Verdict
+from huntonce.models.keeping import UnitOfWork
 from huntonce.models.ledger import Answer
 from huntonce.models.outbox import MessageState
-from huntonce.models.ports import UnitOfWork
 from huntonce.models.query import SearchResult, SigmaSearch
 from huntonce.models.stages.hypothesise import ledger
 from huntonce.models.stages.operate import (
