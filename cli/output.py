@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from rich import box
@@ -112,18 +113,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
 
 
 def show_set_aside(console: Console, items: Sequence[Any], limit: int = 10) -> None:
-    """What was refused, where and why, and what to do."""
+    """What was refused, where and why, and what to do; what is alike of a source is told once."""
     if not items:
         return
     console.print(Text(f"{len(items)} set aside:", style="yellow"))
-    for item in items[:limit]:
-        console.print(
-            Text(f"  {clean(item.source)}, {clean(item.place)}: {clean(item.reason, 300)}")
-        )
-        if item.hint:
-            console.print(Text(f"    -> {clean(item.hint)}", style="dim"))
-    if len(items) > limit:
-        console.print(Text(f"  ... and {len(items) - limit} more (--json has all)"))
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for item in items:
+        alike.setdefault((item.source, item.reason, item.hint), []).append(item.place)
+    for (source, reason, hint), places in islice(alike.items(), limit):
+        where = f"{clean(source)}, {clean(places[0])}"
+        more = f" (and {len(places) - 1} more in it)" if len(places) > 1 else ""
+        console.print(Text(f"  {where}: {clean(reason, 300)}{more}"))
+        if hint:
+            console.print(Text(f"    -> {clean(hint)}", style="dim"))
+    if left := sum(map(len, islice(alike.values(), limit, None))):
+        console.print(Text(f"  ... and {left} more (--json has all)"))
 
 
 def set_aside_rows(items: Sequence[Any]) -> list[dict[str, str]]:
