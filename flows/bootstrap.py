@@ -14,19 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from huntonce.flows.meaning import policy_of, profile_of
 from huntonce.flows.settings import (
-    CollectionSettings,
     DestinationSettings,
     Settings,
     TaxiiSettings,
     load_settings,
 )
-from huntonce.models.errors import ConfigError
 from huntonce.models.ids import digest, stix_id
 from huntonce.models.intel import IntelObject
 
 if TYPE_CHECKING:
     from huntonce.connectors.intel.bundles import BundleFiles
-    from huntonce.connectors.intel.selection import Selection
     from huntonce.models.attack import Catalogue
     from huntonce.models.content import Library
     from huntonce.models.feedback import CaseIntel, Mask, OpinionIntel, RuledOutIntel
@@ -43,8 +40,6 @@ if TYPE_CHECKING:
     from huntonce.models.state.store import Store
     from huntonce.models.tlp import Tlp
 
-INTEL_COLLECTION = "5f7c1c1e-3d4b-4a57-9c1b-2f0f6a3f1d10"
-"""Id of the collection that our own TAXII server offers for reading and writing."""
 DEMO_MARK = "demo-home"
 """Name of the file that says that a home is the demo's, to be made anew by the next one."""
 
@@ -324,23 +319,10 @@ class Home:
         Raises:
             ConfigError: There is none.
         """
-        from huntonce.connectors.intel.taxii import TaxiiSource
+        from huntonce.flows.exchange import taxii_source
 
-        configured = self.intel
-        part = configured.get(name)
-        if part is None:
-            known = ", ".join(sorted(configured)) or "none is configured"
-            raise ConfigError(f"no intel source named {name!r}", hint=f"known: {known}")
-        return TaxiiSource(
-            name=name,
-            **self._endpoint(part),
-            page_size=part.page_size,
-            overlap_seconds=part.overlap_seconds,
-            default_tlp=part.default_tlp or self.settings.policy.default_tlp,
-            wanted=self._wanted(part),
-            since=part.since,
-            markings=self.markings(),
-        )
+        usual = self.settings.policy.default_tlp
+        return taxii_source(self.intel, name, self.path, usual, self.markings())
 
     def markings(self) -> "dict[str, Tlp | None]":
         """TLP levels by marking id: the standard's, and those that the stored intel defines."""
@@ -349,56 +331,15 @@ class Home:
         with self.store.unit() as unit:
             return marking_levels(item.content for item in unit.intel.latest("marking-definition"))
 
-    @staticmethod
-    def _wanted(part: TaxiiSettings) -> "Selection":
-        from huntonce.connectors.intel.selection import Selection
-
-        return Selection.of(part.types, part.labels, part.max_tlp)
-
-    def _endpoint(self, part: CollectionSettings) -> dict[str, Any]:
-        """What a TAXII source and a destination have in common."""
-        from huntonce.connectors.http.client import ClientCertificate, Limits
-
-        own = part.certificate and ClientCertificate(
-            str(self._inside(part.certificate)),
-            str(self._inside(part.key)) if part.key else "",
-            part.key_password.get_secret_value(),
-        )
-        return {
-            "collection_url": part.url,
-            "discovery_url": part.discovery,
-            "collection": part.collection,
-            "username": part.username,
-            "password": part.password.get_secret_value(),
-            "token": part.token.get_secret_value(),
-            "token_header": part.token_header,
-            "certificate": own,
-            "verify": str(self._inside(part.ca)) if part.ca else True,
-            "limits": Limits(read=part.timeout),
-        }
-
     def sources(self) -> "tuple[IntelSource, ...]":
         """Every configured source, by name."""
         return tuple(self.source(name) for name in sorted(self.intel))
 
     def outlets(self) -> "tuple[Outlet, ...]":
         """Every configured destination with its ceiling, by name."""
-        from huntonce.connectors.intel.taxii_publish import TaxiiDestination
-        from huntonce.models.feedback import Style
-        from huntonce.models.stages.outlets import Outlet
+        from huntonce.flows.exchange import outlets
 
-        return tuple(
-            Outlet(
-                destination=TaxiiDestination(name=name, **self._endpoint(part)),
-                max_tlp=part.max_tlp,
-                style=Style(
-                    incident_core=part.incident_extension,
-                    confirmed_as=part.confirmed_as,
-                    gaps=part.gaps,
-                ),
-            )
-            for name, part in sorted(self.publish.items())
-        )
+        return outlets(self.publish, self.path)
 
     def bundles(self, files: Sequence[Path], name: str = "file") -> "BundleFiles":
         """STIX bundles in files and folders as a source.
@@ -413,14 +354,9 @@ class Home:
 
     def check_again(self) -> "Check":
         """The checks of intake for what was set aside, with the settings of today."""
-        from huntonce.connectors.intel.again import CheckAgain, FeedRules
+        from huntonce.flows.exchange import checks
 
-        usual = self.settings.policy.default_tlp
-        feeds = {
-            name: FeedRules(part.default_tlp or usual, self._wanted(part))
-            for name, part in self.intel.items()
-        }
-        return CheckAgain(FeedRules(usual), feeds, self.markings())
+        return checks(self.intel, self.settings.policy.default_tlp, self.markings())
 
     def read_bundles(self, files: Sequence[Path]) -> tuple[IntelObject, ...]:
         """The objects of STIX bundles that the CTI team wants to publish.
@@ -428,16 +364,9 @@ class Home:
         Raises:
             ConfigError: One of them is faulty; nothing faulty goes out.
         """
-        source = self.bundles(files)
-        objects: list[IntelObject] = []
-        for batch in source.pull(None):
-            for refused in batch.set_aside:
-                raise ConfigError(
-                    f"{refused.source}, {refused.place}: {refused.reason}",
-                    hint=refused.hint or "mend it, then publish",
-                )
-            objects.extend(batch.objects)
-        return tuple(objects)
+        from huntonce.flows.exchange import faultless
+
+        return faultless(self.bundles(files))
 
     def serve_taxii(self, ready: Callable[[str], None]) -> None:
         """Serve our TAXII 2.1 collection until stopped; ``ready`` gets the discovery address.
@@ -445,25 +374,9 @@ class Home:
         Raises:
             ConfigError: The server would be open to everybody.
         """
-        from huntonce.connectors.intel.taxii_server import CollectionSpec, ServerSettings, User
-        from huntonce.connectors.intel.taxii_server.server import serve
+        from huntonce.flows.exchange import serve_taxii
 
-        part = self.settings.taxii
-        users = (User(part.username, part.password.get_secret_value()),) if part.username else ()
-        self.path.mkdir(parents=True, exist_ok=True)
-        serve(
-            ServerSettings(
-                db_url=f"sqlite:///{self.path / 'taxii.db'}",
-                users=users,
-                collections=(CollectionSpec(INTEL_COLLECTION, "Intel", can_write=True),),
-                host=part.host,
-                port=part.port,
-                tls_certificate=str(self.path / part.certificate) if part.certificate else "",
-                tls_key=str(self.path / part.key) if part.key else "",
-                title=f"{self.profile.name}: TAXII by Huntonce",
-            ),
-            ready=ready,
-        )
+        serve_taxii(self.settings.taxii, self.path, self.profile.name, ready)
 
     def close(self) -> None:
         """Let go of what was opened."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from huntonce.connectors.intel.demo_intel import demo_intel
-from huntonce.flows.bootstrap import INTEL_COLLECTION
+from huntonce.flows.exchange import INTEL_COLLECTION
 from tests.e2e.conftest import Run
 
 pytestmark = pytest.mark.e2e
