@@ -20,6 +20,7 @@ from huntonce.models.windows import HOUR, Window, floor_hour
 
 MAX_SILENCE = timedelta(hours=72)
 """Longest time between two events of a host's channel in which it is taken to have delivered."""
+_INT64 = 2**63
 _HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ints = npt.NDArray[np.integer[Any]]
@@ -172,7 +173,7 @@ def _delivered(table: pa.Table, window: Window) -> dict[tuple[str, str], Deliver
     hosts, host = _coded(table.column("host"))
     channels, channel = _coded(table.column("channel"))
     ids = table.column("event_id").to_numpy()
-    order = np.lexsort((ids, channel, host))
+    order = _ordered(host, channel, ids)
     host, channel, ids, offsets = host[order], channel[order], ids[order], offsets[order]
     events, first, last = (
         table.column(name).cast(pa.int64()).to_numpy()[order]
@@ -200,9 +201,24 @@ def _delivered(table: pa.Table, window: Window) -> dict[tuple[str, str], Deliver
     return index
 
 
+def _ordered(host: Ints, channel: Ints, ids: Ints) -> Ints:
+    """The order of rows by host, channel and event id; equals stay as they are.
+
+    One key is sorted quicker than three, and at once where the answers of many days follow each
+    other, each in order.
+    """
+    lowest, width = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
+    channels = int(channel.max()) + 1
+    if (int(host.max()) + 1) * channels * width >= _INT64:
+        return np.lexsort((ids, channel, host))
+    key = (host.astype(np.int64) * channels + channel) * width + (ids - lowest)
+    return np.argsort(key, kind="stable")
+
+
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
-    encoded = pc.dictionary_encode(column.combine_chunks())
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    # Numbered before they are put together: texts of millions of rows are not worth a copy.
+    whole = pc.dictionary_encode(column).unify_dictionaries().combine_chunks()
+    return whole.dictionary.to_pylist(), whole.indices.to_numpy()
 
 
 def _starts(*columns: Ints) -> Ints:

@@ -6,19 +6,19 @@ events change the name, so that the span is asked for again, and nothing has to 
 SIEM that does not name its content is asked each time.
 """
 
-import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
+import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from typing_extensions import override
 
+from huntonce.connectors.siem.answers import Memory, packed
 from huntonce.models.finding import EventRef
 from huntonce.models.ids import digest
 from huntonce.models.ports import Siem
@@ -36,70 +36,21 @@ from huntonce.models.query import (
 )
 from huntonce.models.windows import Window
 
-MAX_FILES = 20_000
-MAX_BYTES = 512 * 1024**2
-"""What the memory may take on disk; the answers used longest ago go first."""
 _MAX_ENDS = 1000
-_FORMAT = 1
+_FORMAT = 2
+_HELD = b"held"
+"""In the metadata of a kept fill: the event ids and fields that were asked for."""
 _ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _EXTENT = pa.schema([("start", TIME), ("end", TIME)])
-_SUFFIX = ".arrow"
-
-
-class Memory:
-    """Tables by key in a folder, a file each; losing one, or the folder, costs only time."""
-
-    def __init__(
-        self, folder: Path, *, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES
-    ) -> None:
-        self._folder = folder
-        self._max_files, self._max_bytes = max_files, max_bytes
-
-    def get(self, key: str) -> pa.Table | None:
-        """What was kept; None where nothing is, or it cannot be read."""
-        path = self._folder / f"{key}{_SUFFIX}"
-        try:
-            with pa.OSFile(str(path)) as source:
-                table: pa.Table = pa.ipc.open_file(source).read_all()
-            os.utime(path)
-        except (OSError, pa.ArrowException):
-            return None
-        return table
-
-    def put(self, key: str, table: pa.Table) -> None:
-        """Keep a table; where the folder cannot be written to, nothing is kept."""
-        path = self._folder / f"{key}{_SUFFIX}"
-        fresh = path.with_name(f".{key}.{secrets.token_hex(4)}")
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with pa.ipc.new_file(str(fresh), table.schema, options=options) as sink:
-                sink.write_table(table)
-            fresh.replace(path)
-        except (OSError, pa.ArrowException):
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-
-    def prune(self) -> None:
-        """Drop what was used longest ago, where there is too much."""
-        with suppress(OSError):
-            found = [(e.stat(), e.path) for e in os.scandir(self._folder)]
-            found.sort(key=lambda item: item[0].st_mtime, reverse=True)
-            size = 0
-            for number, (stat, path) in enumerate(found):
-                size += stat.st_size
-                if number >= self._max_files or size > self._max_bytes:
-                    Path(path).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One question that is answered span by span: its key, how to ask, and whether by the hour."""
+    """One question that is answered by the hour: its key, how to ask, and the answer's shape."""
 
     key: tuple[object, ...]
     ask: Callable[[Window], pa.Table]
     schema: pa.Schema
-    hourly: bool
 
 
 class RememberingSiem(Siem):
@@ -166,20 +117,23 @@ class RememberingSiem(Siem):
                 ("counts", meant),
                 lambda span: self._siem.counts(query, span),
                 COUNT_SCHEMA,
-                hourly=True,
             ),
             window,
         )
 
     @override
     def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
-        asked = _Asked(
-            ("fill", sorted((w.channel, w.event_id, sorted(w.fields)) for w in wants)),
-            lambda span: self._siem.field_fill(span, wants),
-            FILL_SCHEMA,
-            hourly=False,
-        )
-        return sum_fill(self._answer(asked, window))
+        revisions = self._siem.revisions(window)
+        if not revisions:
+            return self._siem.field_fill(window, wants)
+        whole, edges = self._split(revisions, window)
+        channels: dict[str, list[FieldWant]] = {}
+        for want in wants:
+            channels.setdefault(want.channel, []).append(want)
+        parts = [FILL_SCHEMA.empty_table(), *(self._siem.field_fill(e, wants) for e in edges)]
+        for revision in whole:
+            parts += [self._filled(revision, name, asked) for name, asked in channels.items()]
+        return sum_fill(pa.concat_tables(part.cast(FILL_SCHEMA) for part in parts))
 
     @override
     def lags(self, window: Window) -> pa.Table:
@@ -188,7 +142,7 @@ class RememberingSiem(Siem):
     # ------------------------------------------------------------ inside
 
     def _inventory(self) -> _Asked:
-        return _Asked(("inventory",), self._siem.inventory, INVENTORY_SCHEMA, hourly=True)
+        return _Asked(("inventory",), self._siem.inventory, INVENTORY_SCHEMA)
 
     def _key(self, *parts: object) -> str:
         return digest(_FORMAT, self._siem.name, *parts)[:40]
@@ -203,7 +157,7 @@ class RememberingSiem(Siem):
         name = self._key(key, *((str(r.span), r.mark) for r in revisions))
         known = self._memory.get(name)
         if known is not None:
-            return known
+            return _plain(known)
         table = ask()
         if self._siem.revisions(window) == revisions:
             self._memory.put(name, table)
@@ -214,13 +168,20 @@ class RememberingSiem(Siem):
         revisions = self._siem.revisions(window)
         if not revisions:
             return asked.ask(window)
+        whole, edges = self._split(revisions, window)
+        fresh = [asked.ask(edge).cast(asked.schema) for edge in edges]
+        parts = [*self._spans(asked, whole), *(packed(table) for table in fresh)]
+        if not parts:
+            return asked.schema.empty_table()
+        return pa.concat_tables(parts).cast(asked.schema)
+
+    def _split(
+        self, revisions: Sequence[Revision], window: Window
+    ) -> tuple[list[Revision], list[Window]]:
+        """Spans that lie in a window with all that they hold, and what it has of the others."""
         whole = [r for r in revisions if self._fits(r, window)]
-        parts = [asked.schema.empty_table(), *self._spans(asked, whole)]
-        for revision in revisions:
-            part = None if revision in whole else revision.span.overlap(window)
-            if part is not None:
-                parts.append(asked.ask(part))
-        return pa.concat_tables(part.cast(asked.schema) for part in parts).combine_chunks()
+        others = (r.span.overlap(window) for r in revisions if r not in whole)
+        return whole, [part for part in others if part is not None]
 
     def _fits(self, revision: Revision, window: Window) -> bool:
         """Whether all that is held of a span lies in a window."""
@@ -241,19 +202,78 @@ class RememberingSiem(Siem):
         keys = {r: self._key(asked.key, str(r.span), r.mark) for r in revisions}
         found = {r: self._memory.get(key) for r, key in keys.items()}
         missing = [r for r, table in found.items() if table is None]
-        for run in _runs(missing) if asked.hourly else [[r] for r in missing]:
+        for run in _runs(missing):
             window = Window(run[0].span.start, run[-1].span.end)
             table = asked.ask(window).cast(asked.schema)
             # Events that came in between are in the answer and not in the name it would have.
             after = set(self._siem.revisions(window))
-            for revision in run:
-                part = _within(table, revision.span) if asked.hourly else table
+            for revision, part in zip(run, _by_span(packed(table), run), strict=True):
                 found[revision] = part
                 if revision in after:
                     self._memory.put(keys[revision], part)
         if missing:
             self._memory.prune()
         return [table for r in revisions if (table := found[r]) is not None]
+
+    def _filled(self, revision: Revision, channel: str, wants: Sequence[FieldWant]) -> pa.Table:
+        """The fill in a span of fields of one channel; what was never asked for is asked for."""
+        key = self._key(("fill", channel), str(revision.span), revision.mark)
+        known = self._memory.get(key)
+        held = _held(known)
+        if not held:
+            known = None  # it does not tell what it is about
+        fresh = [
+            FieldWant(channel=channel, event_id=want.event_id, fields=lacking)
+            for want in wants
+            if (lacking := tuple(f for f in want.fields if (want.event_id, f) not in held))
+        ]
+        if known is None or fresh:
+            table = self._siem.field_fill(revision.span, fresh).cast(FILL_SCHEMA)
+            before = [] if known is None else [known.cast(FILL_SCHEMA)]
+            held |= {(want.event_id, field) for want in fresh for field in want.fields}
+            known = pa.concat_tables([*before, table]).replace_schema_metadata(
+                {_HELD: orjson.dumps(sorted(held))}
+            )
+            if revision in self._siem.revisions(revision.span):
+                self._memory.put(key, known)
+        return _wanted(known, wants, held)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The same with texts as texts."""
+    schema = pa.schema(
+        [
+            (f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+            for f in table.schema
+        ]
+    )
+    return table.cast(schema)
+
+
+def _held(known: pa.Table | None) -> set[tuple[int, str]]:
+    """Event ids and fields that a kept answer is about; one that does not tell is about none."""
+    if known is None:
+        return set()
+    try:
+        return {
+            (int(event_id), str(name))
+            for event_id, name in orjson.loads((known.schema.metadata or {})[_HELD])
+        }
+    except (KeyError, ValueError, TypeError):
+        return set()
+
+
+def _wanted(table: pa.Table, wants: Sequence[FieldWant], held: set[tuple[int, str]]) -> pa.Table:
+    """The rows of the event ids and fields wanted."""
+    wanted = {(want.event_id, field) for want in wants for field in want.fields}
+    if wanted == held:
+        return table
+    kept = np.zeros(len(table), np.bool_)
+    ids = table.column("event_id").to_numpy()
+    for want in wants:
+        here = pc.is_in(table.column("field").cast(pa.string()), pa.array(want.fields))
+        kept |= (ids == want.event_id) & here.to_numpy()
+    return table.filter(pa.array(kept))
 
 
 def _runs(revisions: Iterable[Revision]) -> list[list[Revision]]:
@@ -267,10 +287,13 @@ def _runs(revisions: Iterable[Revision]) -> list[list[Revision]]:
     return [[r for _, r in group] for _, group in groupby(paired, key=lambda item: item[0])]
 
 
-def _within(table: pa.Table, span: Window) -> pa.Table:
-    hour = table.column("hour")
-    inside = pc.and_(
-        pc.greater_equal(hour, pa.scalar(span.start, hour.type)),
-        pc.less(hour, pa.scalar(span.end, hour.type)),
-    )
-    return table.filter(inside).combine_chunks()
+def _by_span(table: pa.Table, run: Sequence[Revision]) -> list[pa.Table]:
+    """An answer by the hour cut at the ends of spans that follow each other."""
+    if len(run) == 1:
+        return [table]
+    ends = pa.array([revision.span.end for revision in run], TIME).cast(pa.int64()).to_numpy()
+    span = np.searchsorted(ends, table.column("hour").cast(pa.int64()).to_numpy(), side="right")
+    order = np.argsort(span, kind="stable")
+    sorted_ = table.take(pa.array(order))
+    cuts = np.searchsorted(span[order], np.arange(len(run) + 1)).tolist()
+    return [sorted_.slice(start, end - start).combine_chunks() for start, end in pairwise(cuts)]

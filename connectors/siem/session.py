@@ -94,6 +94,8 @@ def _database(limits: Limits, folders: Sequence[str]) -> duckdb.DuckDBPyConnecti
         },
     )
     database.execute("SET GLOBAL TimeZone = 'UTC'")
+    # The footers of hundreds of files are most of what a small question costs.
+    database.execute("SET GLOBAL parquet_metadata_cache = true")
     database.execute("SET allowed_directories = ?", [list(folders)])
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
