@@ -24,9 +24,9 @@ _INT64 = 2**63
 _HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ints = npt.NDArray[np.integer[Any]]
-Filled = Mapping[tuple[str, str, int, str], tuple[int | None, int]]
-"""Events with a field filled (None: it is stored and cannot be searched), and all of them, by host,
-channel, event id and field."""
+Filled = Mapping[tuple[str, int, str], Mapping[str, tuple[int | None, int]]]
+"""Channel, event id and field to host to events with the field filled (None: it is stored and
+cannot be searched) and all of them."""
 
 
 @dataclass(slots=True)
@@ -113,12 +113,13 @@ class Arrivals:
     @cached_property
     def filled(self) -> Filled:
         """How far fields are filled."""
-        index: dict[tuple[str, str, int, str], tuple[int | None, int]] = {}
+        index: dict[tuple[str, int, str], dict[str, tuple[int | None, int]]] = {}
         columns = (self.fill.column(name).to_pylist() for name in self.fill.schema.names)
         for host, channel, event_id, name, filled, events in zip(*columns, strict=True):
-            known, total = index.get((host, channel, event_id, name), (0, 0))
+            hosts = index.setdefault((channel, event_id, name), {})
+            known, total = hosts.get(host, (0, 0))
             both = None if known is None or filled is None else known + filled
-            index[host, channel, event_id, name] = (both, total + events)
+            hosts[host] = (both, total + events)
         return index
 
     @cached_property

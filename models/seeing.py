@@ -8,13 +8,13 @@ nothing of last month; what is no longer kept, or not yet taken in, is not live 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from huntonce.models.arrivals import (
     MAX_SILENCE,
     Arrivals,
     Delivered,
-    Filled,
     bridge,
     longest_hole,
     union,
@@ -64,6 +64,22 @@ def probe(
     return Prober(population, arrivals, max_lag).probe(model)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked of every host.
+
+    Attributes:
+        proving: Event ids that prove the source on.
+        fills: Needed field to the fill of each of the atom's events that has one, by host.
+        unkept: Hours at the start of the window of which nothing is kept, where that counts.
+    """
+
+    atom: Atom
+    proving: tuple[int, ...]
+    fills: tuple[tuple[str, list[Mapping[str, tuple[int | None, int]]]], ...]
+    unkept: int
+
+
 class Prober:
     """Probes many models over the same arrivals and hosts.
 
@@ -78,7 +94,8 @@ class Prober:
         self._arrivals = arrivals
         self._max_lag = max_lag / _SECOND
         self._known: dict[tuple[object, ...], Answers] = {}
-        self._silent: dict[tuple[str, str, ProbeResult], HostProbe] = {}
+        self._seen: dict[str, list[Delivered | None]] = {}
+        self._silent: dict[tuple[str, ProbeResult], dict[str, HostProbe]] = {}
         self._on: dict[tuple[str, str, int], tuple[int, datetime | None]] = {}
 
     def probe(self, model: EvidenceModel) -> HostProbes:
@@ -102,44 +119,53 @@ class Prober:
         return Answers([_nothing(atom, host, result) for host in self._population])
 
     def _ask(self, atom: Atom) -> list[HostProbe]:
-        delivered = self._arrivals.delivered
-        matches = self._arrivals.matched.get(atom.id, {}) if needs_match(atom) else None
+        arrivals = self._arrivals
+        matches = arrivals.matched.get(atom.id, {}) if needs_match(atom) else None
         proving = frozenset(atom.siblings)
         if matches is None:
             proving |= frozenset(atom.event_ids)
-        depth = self._arrivals.unkept(atom.channel)
-        unkept = depth if depth > _RETENTION_SLACK else 0
+        depth = arrivals.unkept(atom.channel)
+        question = _Question(
+            atom=atom,
+            proving=tuple(proving),
+            fills=tuple(
+                (
+                    name,
+                    [
+                        hosts
+                        for event_id in atom.event_ids
+                        if (hosts := arrivals.filled.get((atom.channel, event_id, name)))
+                    ],
+                )
+                for name in atom.fields
+            ),
+            unkept=depth if depth > _RETENTION_SLACK else 0,
+        )
         answers = []
-        for host in self._population:
-            seen = delivered.get((host, atom.channel))
+        for host, seen in zip(self._population, self._delivered(atom.channel), strict=True):
             if seen is None:
                 answers.append(self._silence(host, atom, ProbeResult.MISSING, None))
                 continue
             matched = None if matches is None else matches.get(host, (0, 0))
-            answers.append(self._one(atom, host, seen, proving, matched, unkept))
+            answers.append(self._one(question, host, seen, matched))
         return answers
 
+    def _delivered(self, channel: str) -> list[Delivered | None]:
+        """What each host of the population delivered of a channel."""
+        known = self._seen.get(channel)
+        if known is None:
+            delivered = self._arrivals.delivered
+            known = [delivered.get((host, channel)) for host in self._population]
+            self._seen[channel] = known
+        return known
+
     def _one(
-        self,
-        atom: Atom,
-        host: str,
-        seen: Delivered,
-        proving: frozenset[int],
-        matched: tuple[int, int] | None,
-        unkept: int,
+        self, question: _Question, host: str, seen: Delivered, matched: tuple[int, int] | None
     ) -> HostProbe:
-        arrivals = self._arrivals
-        events = (
-            sum(seen.events.get(event_id, 0) for event_id in atom.event_ids)
-            if matched is None
-            else matched[0]
-        )
-        shares, stored_only = _fill_shares(atom, host, arrivals.filled)
-        # Hours in which the trace itself or a sibling arrived.
-        proofs = (matched[1] if matched is not None else 0) | union(
-            mask for event_id, mask in seen.hours.items() if event_id in proving
-        )
-        lag = arrivals.late.get((host, atom.channel))
+        arrivals, atom = self._arrivals, question.atom
+        events, proofs = _evidence(question, seen, matched)
+        shares, stored_only = _fill_shares(question, host)
+        lag = arrivals.late.get((host, atom.channel)) if arrivals.late else None
         hours, quiet_since, depth = 0, None, 0
         result = ProbeResult.PRESENT if events else ProbeResult.EMPTY
         unreadable = _unreadable(shares, stored_only=stored_only) if events else None
@@ -154,7 +180,7 @@ class Prober:
         elif proofs:
             hours, quiet_since = self._proven(host, atom.channel, seen, proofs)
             late = _late_hours(lag, arrivals) if lag is not None and lag > self._max_lag else 0
-            depth = unkept
+            depth = question.unkept
             hours &= ~late & -1 << depth
             if quiet_since is not None:
                 result = ProbeResult.STALE
@@ -179,10 +205,10 @@ class Prober:
 
     def _silence(self, host: str, atom: Atom, result: ProbeResult, lag: float | None) -> HostProbe:
         """That nothing came: most answers are that, and all of a host's channel are alike."""
-        key = (host, atom.channel, result)
-        known = self._silent.get(key)
+        hosts = self._silent.setdefault((atom.channel, result), {})
+        known = hosts.get(host)
         if known is None:
-            known = self._silent[key] = HostProbe(
+            known = hosts[host] = HostProbe(
                 host=host, atom_id=atom.id, result=result, live=False, events=0, lag=lag
             )
         return known
@@ -239,14 +265,27 @@ def _late_hours(lag: float, arrivals: Arrivals) -> int:
     return (1 << arrivals.hours) - 1 & -1 << start
 
 
-def _fill_shares(atom: Atom, host: str, fill: Filled) -> tuple[dict[str, float], bool]:
+def _evidence(
+    question: _Question, seen: Delivered, matched: tuple[int, int] | None
+) -> tuple[int, int]:
+    """How many events are the trace, and the hours in which it or a sibling arrived."""
+    events, proofs = matched or (0, 0)
+    if matched is None:
+        for event_id in question.atom.event_ids:
+            events += seen.events.get(event_id, 0)
+    for event_id in question.proving:
+        proofs |= seen.hours.get(event_id, 0)
+    return events, proofs
+
+
+def _fill_shares(question: _Question, host: str) -> tuple[dict[str, float], bool]:
     """Field to the share of events with it, and whether one is stored and cannot be searched."""
     shares: dict[str, float] = {}
     stored_only = False
-    for name in atom.fields:
+    for name, counts in question.fills:
         filled = events = 0
-        for event_id in atom.event_ids:
-            counted = fill.get((host, atom.channel, event_id, name))
+        for hosts in counts:
+            counted = hosts.get(host)
             if counted is None:
                 continue
             stored_only |= counted[0] is None
