@@ -1,5 +1,6 @@
 """``huntonce lake``: telemetry into the embedded SIEM, and what it holds."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
 
 app = typer.Typer(help="The embedded SIEM.", no_args_is_help=True)
+
+_LARGE = 100_000
+"""Events of a load from which reading what arrived is worth doing before anybody asks."""
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 
@@ -57,6 +61,7 @@ def load(
     with session(home, as_json=as_json, writes=True) as (opened, output):
         meaning = _mapping(mapping, columns or [], constants or [], zone)
         report = _load(opened, output, paths, meaning)
+        _remember(opened, output, report)
         with opened.store.unit() as unit:
             unit.set_aside.add(report.set_aside, at=opened.clock())
             unit.commit()
@@ -135,6 +140,18 @@ def _load(
                 task, description=f"{events} events  {name}"
             ),
         )
+
+
+def _remember(opened: "Home", output: Output, report: "LoadReport") -> None:
+    """Read a large load's inventory and fills now, so that the first hunt need not."""
+    from huntonce.models.errors import HuntonceError
+    from huntonce.models.stages.probe import remember
+
+    if report.window is None or report.events < _LARGE:
+        return
+    with suppress(HuntonceError), output.errors.status("reading what arrived"):
+        evidence = opened.library.evidence
+        remember(opened.siem(), list(evidence.values()), report.window)
 
 
 @app.command("show")

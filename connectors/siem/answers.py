@@ -10,6 +10,7 @@ import pyarrow as pa
 MAX_FILES = 20_000
 MAX_BYTES = 1024**3
 """What the memory may take on disk; the answers used longest ago go first."""
+_PRUNED_EVERY = 256
 _SUFFIX = ".arrow"
 
 
@@ -26,6 +27,7 @@ class Memory:
     ) -> None:
         self._folder = folder
         self._max_files, self._max_bytes = max_files, max_bytes
+        self._kept = 0
 
     def get(self, key: str) -> pa.Table | None:
         """What was kept, its texts dictionaries; None where nothing is, or it cannot be read."""
@@ -39,7 +41,13 @@ class Memory:
         return table
 
     def put(self, key: str, table: pa.Table) -> None:
-        """Keep a table; where the folder cannot be written to, nothing is kept."""
+        """Keep a table; where the folder cannot be written to, nothing is kept.
+
+        Now and then what was used longest ago is dropped.
+        """
+        self._kept += 1
+        if self._kept % _PRUNED_EVERY == 0:
+            self.prune()
         path = self._folder / f"{key}{_SUFFIX}"
         fresh = path.with_name(f".{key}.{secrets.token_hex(4)}")
         table = packed(table)

@@ -128,6 +128,19 @@ def look_for_all(
     return tuple(sights[model.technique_id] for model in models)
 
 
+def remember(siem: Siem, models: Sequence[EvidenceModel], window: Window) -> None:
+    """Ask now for what the probes of the models will ask of a window first.
+
+    A SIEM that remembers has read its newest events then before somebody waits for a hunt; to any
+    other it is of no use.
+
+    Raises:
+        TransientError, ConnectorError: As for ``look``.
+    """
+    siem.inventory(window)
+    siem.field_fill(window, wants(*models))
+
+
 def _batches(models: Iterable[EvidenceModel]) -> list[list[EvidenceModel]]:
     """Models that can be asked for together: the same id means the same atom in all of a batch."""
     batches: list[tuple[list[EvidenceModel], dict[str, tuple[object, ...]]]] = []

@@ -2,18 +2,20 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from huntonce.connectors.siem.lake.admission import Admission
 from huntonce.connectors.siem.lake.compaction import Alike, clear
-from huntonce.connectors.siem.lake.layout import events_folder, staging_folder
+from huntonce.connectors.siem.lake.layout import day_window, events_folder, staging_folder
 from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.plan import jobs, telemetry_files
 from huntonce.connectors.siem.lake.pool import run
 from huntonce.connectors.siem.lake.upkeep import LOCK_TIMEOUT, compact_held, writing
 from huntonce.models.setaside import SetAside
+from huntonce.models.windows import Window
 
 Progress = Callable[[str, int], None]
 
@@ -28,6 +30,7 @@ class LoadReport:
         duplicates: Events read that it held already, or that came twice.
         bytes: Size of the files as they are on disk.
         merged: Small files of the lake that became fewer, because there were many.
+        window: The days that got events, from the first to the last; None where nothing is new.
     """
 
     files: int
@@ -37,6 +40,7 @@ class LoadReport:
     seconds: float
     bytes: int
     merged: int = 0
+    window: Window | None = None
 
 
 def load_paths(
@@ -77,7 +81,14 @@ def load_paths(
         seconds=time.monotonic() - started,
         bytes=bytes_read,
         merged=tidied.before,
+        window=_days({partition.day for partition in admission.touched}),
     )
+
+
+def _days(days: Collection[date]) -> Window | None:
+    if not days:
+        return None
+    return Window(day_window(min(days)).start, day_window(max(days)).end)
 
 
 def _load(
