@@ -10,6 +10,7 @@ nothing of last month; what is no longer kept, or not yet taken in, is not live 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from huntonce.models.arrivals import (
     MAX_SILENCE,
@@ -109,11 +110,30 @@ class Prober:
             return self._nowhere(atom, ProbeResult.UNAVAILABLE)
         # All that an answer depends on, but the host.
         where = atom.id if needs_match(atom) else ""
-        key = (atom.channel, atom.event_ids, atom.fields, atom.siblings, where)
+        key: tuple[object, ...] = (atom.channel,)  # nothing tells apart what never came
+        if not self._nothing_came(atom):
+            key = (atom.channel, atom.event_ids, atom.fields, atom.siblings, where)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = Answers(self._ask(atom))
         return known
+
+    def _nothing_came(self, atom: Atom) -> bool:
+        """Whether neither the trace nor a sibling arrived from any host."""
+        if needs_match(atom) and self._arrivals.matched.get(atom.id):
+            return False
+        came = self._came.get(atom.channel, frozenset())
+        return came.isdisjoint(atom.event_ids) and came.isdisjoint(atom.siblings)
+
+    @cached_property
+    def _came(self) -> Mapping[str, frozenset[int]]:
+        """Channel to every event id that is in the inventory or the fill."""
+        came: dict[str, set[int]] = {}
+        for (_, channel), seen in self._arrivals.delivered.items():
+            came.setdefault(channel, set()).update(seen.hours)
+        for channel, event_id, _ in self._arrivals.filled:
+            came.setdefault(channel, set()).add(event_id)
+        return {channel: frozenset(ids) for channel, ids in came.items()}
 
     def _nowhere(self, atom: Atom, result: ProbeResult) -> Answers:
         return Answers([_nothing(atom, host, result) for host in self._population])
