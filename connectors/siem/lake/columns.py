@@ -7,8 +7,8 @@ from operator import attrgetter
 
 import pyarrow as pa
 
+from huntonce.connectors.siem.lake.event import Event
 from huntonce.connectors.siem.lake.layout import META
-from huntonce.connectors.siem.lake.shapes import Event
 
 MAX_COLUMNS = 1_000
 """Most different field names in one table; rarer ones stay in the events' originals only."""

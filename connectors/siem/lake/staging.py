@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from huntonce.connectors.siem.lake.clock import Clock, ClockSamples
 from huntonce.connectors.siem.lake.columns import Row, table
+from huntonce.connectors.siem.lake.event import Event
 from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.layout import (
     EVENT_ID,
@@ -27,9 +28,10 @@ from huntonce.connectors.siem.lake.layout import (
 )
 from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.reading import Piece, originals
-from huntonce.connectors.siem.lake.shapes import Event, clock_sample, normalise
+from huntonce.connectors.siem.lake.shapes import clock_sample, normalise
 from huntonce.connectors.siem.lake.statistics import with_statistics
 from huntonce.connectors.siem.lake.tables import TableRow, is_shaped, shaped, unfolded
+from huntonce.connectors.siem.lake.wrapping import innermost
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 
 BATCH_ROWS = 50_000
@@ -41,6 +43,10 @@ _PAYLOADS = 4 * 1024**2
 _PLAIN_COLUMNS = frozenset({UID, RAW, "Message", "@time", "@ingested", "@record_id", "@event_id"})
 _PRUNED_BY = [TIME_COLUMN, EVENT_ID]
 """Files are cut and ordered by these; of texts, bounds would be a quarter of a small file."""
+
+_LACKING_HINT = "the events are loaded so; export them with winlog, or load the EVTX files"
+_TABLE_IDS = frozenset({"Id", "EventCode"})
+"""What ``Get-WinEvent | ConvertTo-Json`` and Splunk's results call the event id."""
 
 _ROW_GROUP = 65_536
 _REMEMBERED = 100_000
@@ -139,6 +145,7 @@ class Stager:
         """Take every event of a piece; ``clock`` is measured from the piece where it is None."""
         source = piece.path.name
         refusals, occurrences = Refusals(source), Occurrences()
+        lacking = ""
         for kind, number, found in originals(piece, refusals.add):
             text = found.text if isinstance(found, TableRow) else found
             try:
@@ -150,6 +157,9 @@ class Stager:
             except (NotAnEventError, orjson.JSONDecodeError, OverflowError) as error:
                 _refuse(refusals, f"{kind} {number}", error, text)
                 continue
+            if event.lacking and not lacking:
+                lacking = event.lacking
+                refusals.add(f"{kind} {number} and the like", lacking, _LACKING_HINT, _bytes(text))
             if event.problem:
                 hint = "the event is loaded without the task's parts"
                 refusals.add(f"{kind} {number}", event.problem, hint, _bytes(text))
@@ -234,13 +244,15 @@ def _document(found: str | bytes | TableRow, mapping: TableMapping | None) -> ob
     if isinstance(found, TableRow):
         return unfolded(orjson.loads(found.text), found.layout)
     document = orjson.loads(found)
+    if isinstance(document, dict) and "Event" not in document:
+        document = innermost(document)
     if not isinstance(document, dict) or is_shaped(document):
         return document
     if mapping is not None:
         return shaped(document, mapping)
-    if "EventID" in document or "event_id" in document or "Id" not in document:
+    if "EventID" in document or "event_id" in document or not document.keys() & _TABLE_IDS:
         return document
-    return shaped(document, None)  # such as Get-WinEvent | ConvertTo-Json
+    return shaped(document, None)
 
 
 def write_parquet(content: pa.Table, path: Path) -> None:

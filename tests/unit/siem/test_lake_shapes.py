@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntonce.connectors.siem.lake.clock import Clock, ClockSamples, describe_offset, parse_time
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.fields import NotAnEventError
-from huntonce.connectors.siem.lake.shapes import clock_sample, normalise, short_host
+from huntonce.connectors.siem.lake.shapes import clock_sample, normalise
 
 HOUR = 3_600_000_000
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 123456, tzinfo=UTC)
