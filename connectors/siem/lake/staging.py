@@ -2,8 +2,9 @@
 
 import gc
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ _TABLE_IDS = frozenset({"Id", "EventCode"})
 """What ``Get-WinEvent | ConvertTo-Json`` and Splunk's results call the event id."""
 
 _ROW_GROUP = 65_536
+_WAITING_TABLES = 2
 _REMEMBERED = 100_000
 
 
@@ -184,11 +186,18 @@ class Stager:
     def flush(self) -> None:
         """Write out what is held."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for partition, rows in self._rows.items():
-            name = f"{len(self.share.staged)}-{content_name(row.event.uid for row in rows)}"
-            path = self._folder / name
-            write_parquet(table(rows), path)
-            self.share.staged.append(StagedFile(path, partition, len(rows)))
+        # Packing a file holds no lock of the interpreter: the next table is made meanwhile.
+        pending: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1) as writer:
+            for partition, rows in self._rows.items():
+                name = f"{len(self.share.staged)}-{content_name(row.event.uid for row in rows)}"
+                path = self._folder / name
+                pending.append(writer.submit(_pack, with_statistics(table(rows)), path))
+                self.share.staged.append(StagedFile(path, partition, len(rows)))
+                if len(pending) > _WAITING_TABLES:
+                    pending.popleft().result()
+            while pending:
+                pending.popleft().result()
         self._rows.clear()
         self._uids.clear()
         self._count = self._bytes = 0
@@ -244,7 +253,9 @@ def _document(found: str | bytes | TableRow, mapping: TableMapping | None) -> ob
     if isinstance(found, TableRow):
         return unfolded(orjson.loads(found.text), found.layout)
     document = orjson.loads(found)
-    if isinstance(document, dict) and "Event" not in document:
+    if isinstance(document, dict):
+        if "Event" in document:
+            return document
         document = innermost(document)
     if not isinstance(document, dict) or is_shaped(document):
         return document
@@ -257,8 +268,12 @@ def _document(found: str | bytes | TableRow, mapping: TableMapping | None) -> ob
 
 def write_parquet(content: pa.Table, path: Path) -> None:
     """Write a table as the lake's files are written."""
+    _pack(with_statistics(content), path)
+
+
+def _pack(content: pa.Table, path: Path) -> None:
     pq.write_table(
-        with_statistics(content),
+        content,
         path,
         compression="zstd",
         compression_level=1,
