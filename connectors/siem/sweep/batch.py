@@ -1,6 +1,6 @@
 """Events of one channel read from several files: columns when they are asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -23,8 +23,10 @@ from huntonce.connectors.siem.sweep.column import (
     Rows,
     column_of,
     compact,
+    lower_values,
 )
 from huntonce.connectors.siem.sweep.folding import ColumnKey
+from huntonce.connectors.siem.sweep.scanning import Scanner
 from huntonce.models.errors import TransientError
 
 BATCH_ROWS = 400_000
@@ -76,6 +78,8 @@ class Batch:
         self._columns: dict[str, tuple[pa.StringArray, Codes]] = {}
         self._orders: dict[int, pa.Array] = {}
         self._noted: dict[int, pa.Table] = {}
+        self._asked: dict[str, frozenset[str]] = {}
+        self._occurring: dict[str, frozenset[str]] = {}
 
     @property
     def small(self) -> bool:
@@ -91,15 +95,32 @@ class Batch:
         for number, file in enumerate(self.files):
             known = [name for name in wanted if name in self._names[number]]
             table = self.read(number, known) if known else None
+            held = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
             nothing = pa.nulls(file.rows, _DICTIONARY)
             for name in wanted:
-                if table is not None and name in table.column_names:
-                    chunks[name] += _texts(table.column(name)).chunks
+                if name in held:
+                    chunks[name] += _texts(held[name]).chunks
                 else:
                     chunks[name].append(nothing)
         for name in wanted:
             # A column of no file at all has no dictionary to speak of.
             self._columns[name] = column_of(chunks.pop(name), int(self._offsets[-1]))
+
+    def look_for(self, texts: Mapping[str, Iterable[str]]) -> None:
+        """Find which of some texts (as needles are) occur in a column, in one scan of it all."""
+        for name, wanted in texts.items():
+            needles = tuple(dict.fromkeys(wanted))
+            values, _ = self.column(name)
+            found, _ = Scanner(needles).scan(lower_values(values))
+            self._asked[name] = frozenset(needles)
+            self._occurring[name] = frozenset(needles[at] for at in np.unique(found).tolist())
+
+    def may_hold(self, name: str, texts: Collection[str]) -> bool:
+        """Whether one of some texts may occur in a column: False only where it is known."""
+        asked = self._asked.get(name)
+        if asked is None or not asked.issuperset(texts):
+            return True
+        return not self._occurring[name].isdisjoint(texts)
 
     def column(self, name: str) -> tuple[pa.StringArray, Codes]:
         """Values and codes of a column over all rows of the batch."""

@@ -1,9 +1,11 @@
 """The sweep: every rule of a pack over what the lake holds, unseen data only."""
 
+import gc
 import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from huntonce.connectors.siem.sweep.planning import (
     encode_plan,
     make_plan,
     outlook,
+    texts_of,
 )
 from huntonce.connectors.siem.sweep.report import BlindRule, RuleHits, SweepReport, gravity
 from huntonce.connectors.siem.sweep.state import LOCK_TIMEOUT, SweepState, open_state
@@ -43,6 +46,7 @@ from huntonce.models.windows import Window
 Progress = Callable[[int, int], None]
 """Called with the events looked at and those there are to look at."""
 
+_COLLECTED_AFTER = 100_000
 _COMMIT_EVENTS = 2_000_000
 _COMMIT_HITS = 250_000
 
@@ -70,7 +74,7 @@ def sweep(
         TransientError: Another sweep runs, or a file cannot be read.
     """
     started = time.monotonic()
-    with open_state(root, lock_timeout=lock_timeout) as state:
+    with open_state(root, lock_timeout=lock_timeout) as state, _seldom_collected():
         there = list(found_files(root, None))
         # Known first, tidied then: a merged file takes over from files that are gone.
         held = [file for file in state.files(there) if _overlaps(file, window)]
@@ -90,6 +94,17 @@ def sweep(
         hits=hits,
         seconds=time.monotonic() - started,
     )
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let the cycle collector walk the rules and plans seldom: they are many and have no cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _COLLECTED_AFTER), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _overlaps(file: LakeFile, window: Window | None) -> bool:
@@ -186,8 +201,10 @@ class _Run:
         ]
         if batch.small:
             # Read a file once for all of its classes: opening columns costs more than their rows.
-            plans = [self._known_plan(rules, events) for events in searched]
-            batch.prefetch(key.name for plan in plans if plan for key in plan.columns)
+            known = [self._known_plan(rules, events) for events in searched]
+            texts = texts_of([plan for plan in known if plan is not None])
+            batch.prefetch(texts)
+            batch.look_for(texts)
         for events in searched:
             hits = self._search_class(rules, batch, events)
             if hits is not None:
