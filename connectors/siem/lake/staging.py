@@ -50,6 +50,7 @@ _TABLE_IDS = frozenset({"Id", "EventCode"})
 """What ``Get-WinEvent | ConvertTo-Json`` and Splunk's results call the event id."""
 
 _ROW_GROUP = 65_536
+
 _WAITING_TABLES = 2
 _REMEMBERED = 100_000
 

@@ -26,7 +26,7 @@ from huntonce.connectors.siem.sweep.column import (
     lower_values,
 )
 from huntonce.connectors.siem.sweep.folding import ColumnKey
-from huntonce.connectors.siem.sweep.scanning import Scanner
+from huntonce.connectors.siem.sweep.scanning import occurring
 from huntonce.models.errors import TransientError
 
 BATCH_ROWS = 400_000
@@ -111,9 +111,8 @@ class Batch:
         for name, wanted in texts.items():
             needles = tuple(dict.fromkeys(wanted))
             values, _ = self.column(name)
-            found, _ = Scanner(needles).scan(lower_values(values))
             self._asked[name] = frozenset(needles)
-            self._occurring[name] = frozenset(needles[at] for at in np.unique(found).tolist())
+            self._occurring[name] = occurring(needles, lower_values(values))
 
     def may_hold(self, name: str, texts: Collection[str]) -> bool:
         """Whether one of some texts may occur in a column: False only where it is known."""

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _MOST_REPEATS = 1_000
 """More are an error to RE2."""
 
 _PLAIN = frozenset({Op.EQ, Op.CONTAINS, Op.STARTSWITH, Op.ENDSWITH})
+_KEPT = 8_192
 _numbers = itertools.count()
 
 Some = npt.NDArray[np.integer] | None
@@ -242,6 +244,13 @@ class TimePart(Predicate):
         return int(moment.strftime(self._part)) == self._number
 
 
+@lru_cache(maxsize=_KEPT)
+def text_set(atoms: tuple[tuple[Op, str], ...]) -> TextSet:
+    """The question whether one of some texts is there, made once: classes share their rules."""
+    return TextSet(atoms)
+
+
+@lru_cache(maxsize=_KEPT)
 def predicate(atom: Atom) -> Predicate:  # noqa: PLR0911 - one case an operation
     """The question of an atom other than null, exists and field references."""
     value: Any = atom.value
