@@ -1,7 +1,7 @@
 """Events of one channel read from several files: columns when they are asked for."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import numpy.typing as npt
@@ -67,11 +67,27 @@ def _size(file: LakeFile) -> int:
         raise unreadable(file, error) from error
 
 
+def is_small(held: Sequence[LakeFile]) -> bool:
+    """Whether the columns of all classes of some files can well be held at once."""
+    return sum(file.rows for file in held) <= _FEW_ROWS
+
+
+def class_ids(held: Sequence[LakeFile]) -> list[int]:
+    """The event ids of the events in some files."""
+    return sorted({run.event_id for file in held for run in file.runs})
+
+
 class Batch:
     """Open files of one channel, and the columns read of them so far."""
 
-    def __init__(self, held: Sequence[LakeFile], opened: Sequence[pq.ParquetFile]) -> None:
+    def __init__(
+        self,
+        held: Sequence[LakeFile],
+        opened: Sequence[pq.ParquetFile],
+        close: Callable[[], None],
+    ) -> None:
         self.files = tuple(held)
+        self.close = close
         self._opened = tuple(opened)
         self._names = [frozenset(file.schema_arrow.names) for file in opened]
         self._offsets = np.cumsum([0, *(file.rows for file in held)])
@@ -80,11 +96,6 @@ class Batch:
         self._noted: dict[int, pa.Table] = {}
         self._asked: dict[str, frozenset[str]] = {}
         self._occurring: dict[str, frozenset[str]] = {}
-
-    @property
-    def small(self) -> bool:
-        """Whether the columns of all of its classes can well be held at once."""
-        return int(self._offsets[-1]) <= _FEW_ROWS
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Read some columns in one go."""
@@ -95,7 +106,11 @@ class Batch:
         for number, file in enumerate(self.files):
             known = [name for name in wanted if name in self._names[number]]
             table = self.read(number, known) if known else None
-            held = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
+            held = (
+                dict(zip(table.column_names, table.columns, strict=True))
+                if table is not None
+                else {}
+            )
             nothing = pa.nulls(file.rows, _DICTIONARY)
             for name in wanted:
                 if name in held:
@@ -162,10 +177,6 @@ class Batch:
             self._orders[number] = pa.array(np.argsort(ids, kind="stable"))
         return self._orders[number]
 
-    def class_ids(self) -> list[int]:
-        """The event ids there are."""
-        return sorted({run.event_id for file in self.files for run in file.runs})
-
     def of_class(self, event_id: int) -> "ClassRows":
         """The rows of one event id."""
         spans = [
@@ -214,15 +225,14 @@ class ClassRows:
         return found
 
 
-@contextmanager
-def open_batch(held: Sequence[LakeFile]) -> Iterator[Batch]:
-    """A batch of files, closed at the end.
+def open_batch(held: Sequence[LakeFile]) -> Batch:
+    """A batch of files, to be closed.
 
     Raises:
         TransientError: One of them cannot be read.
     """
+    opened: list[pq.ParquetFile] = []
     with ExitStack() as stack:
-        opened = []
         for file in held:
             try:
                 plain = pq.ParquetFile(file.path)
@@ -235,7 +245,7 @@ def open_batch(held: Sequence[LakeFile]) -> Iterator[Batch]:
             except (pa.ArrowException, OSError) as error:
                 raise unreadable(file, error) from error
             opened.append(found)
-        yield Batch(held, opened)
+        return Batch(held, opened, stack.pop_all().close)
 
 
 def unreadable(file: LakeFile, error: Exception) -> TransientError:
