@@ -38,7 +38,10 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
-    """The rows ordered by event id and time, ``META`` columns first; columns unique in any case."""
+    """The rows by event id, and by time where they have the same fields; ``META`` columns first.
+
+    Names of columns differ in more than case.
+    """
     shapes: dict[tuple[int, tuple[str, ...]], list[Row]] = defaultdict(list)
     for row in rows:
         shapes[row.event.event_id, tuple(row.event.fields)].append(row)
