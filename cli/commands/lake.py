@@ -30,7 +30,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what wou
 @app.command("load")
 def load(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders: EVTX, JSON, CSV, Parquet, gz, zip.")
+        list[Path], typer.Argument(help="Files or folders: EVTX, JSON, XML, CSV, Parquet, gz, zip.")
     ],
     mapping: Annotated[
         Path | None,

@@ -29,6 +29,14 @@ TASK = """<?xml version="1.0" encoding="UTF-16"?>
   </Exec>
   <ComHandler><ClassId>{00000000-0000-0000-0000-000000000000}</ClassId></ComHandler></Actions>
 </Task>"""
+XML = (
+    "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+    "<Provider Name='Microsoft-Windows-Security-Auditing'/><EventID Qualifiers='0'>4688</EventID>"
+    "<TimeCreated SystemTime='2026-03-04T05:06:07.1234567Z'/><EventRecordID>7</EventRecordID>"
+    "<Channel>Security</Channel><Computer>WS1</Computer><Security UserID='S-1-5-18'/></System>"
+    "<EventData><Data Name='NewProcessName'>C:\\a.exe</Data><Data>x &amp; y</Data></EventData>"
+    "</Event>"
+)
 RULE: dict[str, Any] = {
     "title": "A Task",
     "id": "5013198d-1f6e-4b6e-8a3c-0123456789ab",
@@ -205,10 +213,27 @@ def shapes() -> tuple[bytes, ...]:
         "Keywords": -9214364837600034816,
         **OWN,
     }
-    wrapped = {"_source": winlogbeat}
-    return tuple(
-        json.dumps(one).encode() for one in (nested, task, user, winlogbeat, old, flat, wrapped)
+    dotted = {
+        "@timestamp": "2026-03-04T05:06:07.123456Z",
+        "event.code": "4688",
+        "winlog.channel": "Security",
+        "winlog.computer_name": "WS1",
+        "process.name.text": "a.exe",
+        **{f"winlog.event_data.{name}": value for name, value in OWN.items()},
+    }
+    wrapped: tuple[dict[str, Any], ...] = (
+        {"_source": winlogbeat},
+        {"_id": "1", "fields": {name: [value] for name, value in dotted.items()}},
+        {"preview": False, "result": {"_raw": XML}},
     )
+    ecs = {
+        "@timestamp": "2026-03-04T05:06:07.123456Z",
+        "event": {"code": "1", "provider": "Microsoft-Windows-Sysmon"},
+        "host": {"name": "WS1"},
+        "process": {"executable": "C:\\a.exe", "pid": 7},
+    }
+    every = (nested, task, user, winlogbeat, old, flat, *wrapped, dotted, ecs)
+    return tuple(json.dumps(one).encode() for one in every)
 
 
 def telemetry() -> list[bytes]:
@@ -234,6 +259,8 @@ def telemetry() -> list[bytes]:
     return [
         *(lines, array, export, table, table.decode().encode("utf-16")),
         *(gzip.compress(lines, 1), packed.getvalue(), parquet.getvalue()),
+        f"{XML}\r\n{XML}".encode(),
+        f'<?xml version="1.0"?><Events>{XML}{XML}</Events>'.encode("utf-16"),
     ]
 
 

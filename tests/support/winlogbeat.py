@@ -12,9 +12,10 @@ import httpx
 import orjson
 import pyarrow.parquet as pq
 
+from huntonce.connectors.siem.lake.event import Event
 from huntonce.connectors.siem.lake.fields import add_fields
 from huntonce.connectors.siem.lake.layout import files, partitions
-from huntonce.connectors.siem.lake.shapes import Event, normalise
+from huntonce.connectors.siem.lake.shapes import normalise
 from huntonce.connectors.siem.opensearch.fields import ecs_names
 from huntonce.connectors.sigma.channels import SECURITY, SERVICE_CHANNELS, SYSMON
 from huntonce.connectors.sigma.logsource import _SYSMON_IDS, variants

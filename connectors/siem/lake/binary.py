@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from evtx import PyEvtxParser
 
+from huntonce.connectors.siem.lake.eventxml import event_document, looks_like_event
+from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.layout import RAW
 from huntonce.connectors.siem.lake.mapping import MappingNeededError, TableMapping, layout_of
 from huntonce.connectors.siem.lake.originals import Fault, Original
@@ -139,7 +141,11 @@ def parquet_rows(
                 if isinstance(row, str):
                     fault(f"row {number}", row, "", b"")
                     continue
-                text = _row_text(row, raw)
+                try:
+                    text = _row_text(row, raw)
+                except NotAnEventError as error:
+                    fault(f"row {number}", str(error), "", b"")
+                    continue
                 if layout is not None and isinstance(text, bytes):
                     yield "row", number, TableRow(text, layout)
                 else:
@@ -173,6 +179,7 @@ def _row(batch: pa.RecordBatch, at: int) -> dict[str, Any] | str:
 def _row_text(row: dict[str, Any], raw: str | None) -> str | bytes:
     original = row[raw] if raw is not None else None
     if isinstance(original, str):
-        return original
+        # Splunk's _raw may be Windows' own XML.
+        return orjson.dumps(event_document(original)) if looks_like_event(original) else original
     present = {name: value for name, value in row.items() if value is not None}
     return orjson.dumps(present, default=str, option=orjson.OPT_NON_STR_KEYS)

@@ -1,19 +1,24 @@
 """Normalised events as Arrow tables, a column a field."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 import pyarrow as pa
 
+from huntonce.connectors.siem.lake.event import Event
 from huntonce.connectors.siem.lake.layout import META
-from huntonce.connectors.siem.lake.shapes import Event
 
 MAX_COLUMNS = 1_000
 """Most different field names in one table; rarer ones stay in the events' originals only."""
 
 _FEW_SHAPES = 512
+_SPARSE = 16
+"""Columns of fewer rows than one of so many are put together of ranges: most of it is empty."""
+
+_Part = tuple[int, tuple[str, ...]]
+"""Where a range of a column starts, and its values."""
 
 
 @dataclass(slots=True)
@@ -33,19 +38,29 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
-    """The rows ordered by event id and time, ``META`` columns first; columns unique in any case."""
+    """The rows by event id, and by time where they have the same fields; ``META`` columns first.
+
+    Names of columns differ in more than case.
+    """
     shapes: dict[tuple[int, tuple[str, ...]], list[Row]] = defaultdict(list)
     for row in rows:
         shapes[row.event.event_id, tuple(row.event.fields)].append(row)
     names = _spellings({shape: len(found) for shape, found in shapes.items()})
     if len(shapes) > _FEW_SHAPES:
         return _wide(sorted(rows, key=lambda row: (row.event.event_id, row.time)), names)
-    parts = []
+    ordered: list[Row] = []
+    parts: dict[str, list[_Part]] = defaultdict(list)
     for shape in sorted(shapes, key=lambda shape: shape[0]):
         found = shapes[shape]
         found.sort(key=attrgetter("time"))
-        parts.append(_uniform(found, names))
-    return pa.concat_tables(parts, promote_options="default")
+        for lower, values in _own(found, names):
+            parts[lower].append((len(ordered), values))
+        ordered += found
+    arrays, columns = _meta(ordered)
+    for lower in list(parts):
+        columns.append(names[lower])
+        arrays.append(_column(parts.pop(lower), len(ordered)))
+    return pa.Table.from_arrays(arrays, columns)
 
 
 def _spellings(shapes: Mapping[tuple[int, tuple[str, ...]], int]) -> dict[str, str]:
@@ -60,19 +75,33 @@ def _spellings(shapes: Mapping[tuple[int, tuple[str, ...]], int]) -> dict[str, s
     return {lower: spellings[lower] for lower, _ in counts.most_common(MAX_COLUMNS)}
 
 
-def _uniform(rows: Sequence[Row], names: dict[str, str]) -> pa.Table:
-    """Rows that all have the same fields in the same order."""
-    arrays, columns = _meta(rows)
-    values = zip(*(row.event.fields.values() for row in rows), strict=True)
+def _own(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The columns of rows that all have the same fields in the same order, by lower-case name."""
     taken: set[str] = set()
+    values = zip(*(row.event.fields.values() for row in rows), strict=True)
     for name, column in zip(rows[0].event.fields, values, strict=False):
         lower = name.lower()
-        if lower in taken or lower not in names:
-            continue
-        taken.add(lower)
-        columns.append(names[lower])
-        arrays.append(pa.array(column, pa.string()))
-    return pa.Table.from_arrays(arrays, columns)
+        if lower not in taken and lower in names:
+            taken.add(lower)
+            yield lower, column
+
+
+def _column(parts: Sequence[_Part], size: int) -> pa.Array:
+    """A column of ``size`` rows of which some ranges have values."""
+    (start, values), *others = parts
+    if not others and len(values) == size:
+        return pa.array(values, pa.string())
+    if sum(len(values) for _, values in parts) * _SPARSE >= size:
+        whole: list[str | None] = [None] * size
+        for start, values in parts:
+            whole[start : start + len(values)] = values
+        return pa.array(whole, pa.string())
+    arrays: list[pa.Array] = []
+    at = 0
+    for start, values in parts:
+        arrays += [pa.nulls(start - at, pa.string()), pa.array(values, pa.string())]
+        at = start + len(values)
+    return pa.concat_arrays([*arrays, pa.nulls(size - at, pa.string())])
 
 
 def _wide(rows: Sequence[Row], names: dict[str, str]) -> pa.Table:

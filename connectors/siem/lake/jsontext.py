@@ -22,7 +22,10 @@ _PROBED_LINES = 16
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BETWEEN = " \t\r\n,"
-_LISTS = (("hits", "hits"), ("events",), ("Events",), ("Records",))
+_LISTS = (
+    *(("hits", "hits"), ("rawResponse", "hits", "hits"), ("response", "hits", "hits")),
+    *(("events",), ("Events",), ("Records",), ("results",)),
+)
 
 
 class _Source(Protocol):

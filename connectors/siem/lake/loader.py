@@ -56,7 +56,7 @@ def load_paths(
 
     Args:
         root: The lake's folder, made where it is not there.
-        paths: EVTX, JSON, CSV, Parquet, gzip or zip of these; folders are searched for them.
+        paths: EVTX, JSON, XML, CSV, Parquet, gzip or zip of these; folders are searched for them.
         progress: Called with a file's name and the events added so far.
         lock_timeout: Seconds to wait while another load runs.
         alike: Which of the lake's files may be merged with each other, see ``compaction.Alike``.

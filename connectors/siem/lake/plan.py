@@ -26,6 +26,7 @@ SUFFIXES = frozenset(
         ".parquet",
         ".csv",
         ".tsv",
+        ".xml",
     }
 )
 """Files that a folder is searched for; a file named by itself is read whatever its name."""

@@ -1,7 +1,7 @@
 """Telemetry files as originals, one an event: opened, unpacked and cut, nothing understood yet.
 
-Recognised by their first bytes: gzip, zip, tar, EVTX, Parquet; anything else is text, JSON or CSV.
-Sizes are bounded everywhere; what cannot be read is reported and the rest goes on.
+Recognised by their first bytes: gzip, zip, tar, EVTX, Parquet; anything else is text, JSON, CSV or
+XML. Sizes are bounded everywhere; what cannot be read is reported and the rest goes on.
 """
 
 import gzip
@@ -27,6 +27,7 @@ from huntonce.connectors.siem.lake.csvtext import csv_rows, looks_like_table
 from huntonce.connectors.siem.lake.jsontext import is_json, json_events, lines
 from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.originals import Fault, Original
+from huntonce.connectors.siem.lake.xmltext import is_xml, xml_events
 
 MAX_UNPACKED = 16 * 1024**3
 """Most that one packed file or member may unpack to, in bytes."""
@@ -98,7 +99,9 @@ def _is_tar(head: bytes) -> bool:
 def _file(stream: IO[bytes], fault: Fault, mapping: TableMapping | None) -> Iterator[Original]:
     head = stream.read(_HEAD)
     stream.seek(0)
-    if head.startswith(_GZIP):
+    if not head:
+        fault("file", "it is empty: 0 bytes", "fetch it again, or leave it out", b"")
+    elif head.startswith(_GZIP):
         with gzip.GzipFile(fileobj=stream) as unpacked:
             source = _Unpacking(unpacked, fault)
             head = source.read(_HEAD)
@@ -131,6 +134,8 @@ def _text(
         fault("file", "it looks like UTF-16 without its byte-order mark", hint, start)
     elif is_json(start):
         yield from json_events(source, start, fault)
+    elif is_xml(start):
+        yield from xml_events(source, start, fault)
     elif mapping is not None or looks_like_table(start):
         yield from csv_rows(source, start, fault, mapping)
     else:

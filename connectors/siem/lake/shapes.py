@@ -1,42 +1,30 @@
-"""The shapes in which Windows events arrive, and the one shape they leave in.
+"""The shapes in which Windows events arrive, each as the lake's own.
 
 evtx-rs nested JSON (``Event.System``/``Event.EventData``, also with ``@Name`` attributes),
-winlogbeat 6 (``log_name``, ``event_data``) and 7+ (``winlog``), and flat JSON as nxlog
-(``EventTime``) or other collectors (``TimeCreated``) write it; each also inside ``_source``.
+winlogbeat 6 (``log_name``, ``event_data``) and 7+ (``winlog``; also with dotted names), what ECS
+keeps of an event, and flat JSON as nxlog (``EventTime``) or other collectors (``TimeCreated``)
+write it; each also inside what ``wrapping`` takes off.
 """
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import orjson
-
+from huntonce.connectors.siem.lake.beats import (
+    from_winlogbeat,
+    from_winlogbeat6,
+    is_winlogbeat6,
+)
 from huntonce.connectors.siem.lake.clock import zone_of
+from huntonce.connectors.siem.lake.dotted import is_dotted, nested, unlisted
+from huntonce.connectors.siem.lake.ecs import from_ecs, is_ecs
+from huntonce.connectors.siem.lake.event import SYSTEM_FIELDS, Event, make_event, short_host
 from huntonce.connectors.siem.lake.fields import (
     Document,
     NotAnEventError,
     add_fields,
-    as_text,
-    integer,
     microseconds,
 )
-from huntonce.connectors.siem.lake.taskfields import add_task_fields, unescape_content
-from huntonce.connectors.sigma.channels import SECURITY, SYSMON, TASK_SCHEDULER, canonical_channel
-
-_MAX_QUALIFIED_ID = 0xFFFF_FFFF
-_EVENT_ID_MASK = 0xFFFF
-_MAX_RECORD_ID = 2**63 - 1
-_MAX_DEPTH = 4
-_MASK = 0xFFFF_FFFF_FFFF_FFFF
-_WRAPPERS = ("_source", "result")
-_PROVIDER_CHANNELS = {
-    "Microsoft-Windows-Security-Auditing": SECURITY,
-    "Microsoft-Windows-Sysmon": SYSMON,
-    "Microsoft-Windows-TaskScheduler": TASK_SCHEDULER,
-}
-_SYSTEM_FIELDS = ("Level", "Task", "Opcode", "Keywords", "Version")
+from huntonce.connectors.siem.lake.wrapping import MAX_DEPTH, unwrapped
 
 _COLLECTOR_FIELDS = frozenset(
     {
@@ -45,7 +33,7 @@ _COLLECTOR_FIELDS = frozenset(
         *("EventTime", "EventReceivedTime", "TimeCreated", "SourceModuleName"),
         *("SourceModuleType", "ProviderGuid", "ExecutionProcessID", "ThreadID", "Severity"),
         *("SeverityValue", "EventTypeOrignal", "OpcodeValue", "Category", "ActivityID"),
-        *("RelatedActivityID", *_SYSTEM_FIELDS),
+        *("RelatedActivityID", *SYSTEM_FIELDS),
     }
 )
 """Top-level names of flat JSON that describe the record, not what happened."""
@@ -58,59 +46,32 @@ _NXLOG_TYPES = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Event:
-    """One event in the lake's own shape.
-
-    Attributes:
-        uid: 32 hex digits: the same event from another file has the same.
-        host: Short name, upper case.
-        computer: As recorded.
-        recorded: The recorder's time as if it were UTC, microseconds since 1970.
-        local: The recorder may have written another zone than UTC.
-        hint: Offset of the recorder's zone by the collector's own two clocks, microseconds.
-        ingested: When the collector took it, microseconds since 1970 UTC.
-        fields: The event's own fields, values as text.
-        problem: Why a part of it could not be read; the event itself stands.
-    """
-
-    uid: str
-    host: str
-    computer: str
-    channel: str
-    provider: str
-    event_id: int
-    record_id: int | None
-    recorded: int
-    local: bool
-    hint: int | None
-    ingested: int | None
-    fields: dict[str, str]
-    problem: str
-
-
 def normalise(document: object) -> Event:
     """The event in a parsed JSON document.
 
     Raises:
         NotAnEventError: It is none that is known here; the message says what is missing.
     """
-    for _ in range(_MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         if not isinstance(document, dict):
             break
         event = document.get("Event")
         if isinstance(event, dict):
             return _from_evtx(event)
         if isinstance(document.get("winlog"), dict):
-            return _from_winlogbeat(document)
-        if "event_id" in document and ("log_name" in document or "event_data" in document):
-            return _from_winlogbeat6(document)
-        if "EventID" in document:
+            return from_winlogbeat(document)
+        if is_winlogbeat6(document):
+            return from_winlogbeat6(document)
+        if (inside := unwrapped(document)) is not None:
+            document = inside
+        elif "EventID" in document:
             return _from_flat(document)
-        inner = next((document[key] for key in _WRAPPERS if key in document), None)
-        if inner is None:
+        elif is_dotted(document):
+            document = nested(unlisted(document))
+        elif is_ecs(document):
+            return from_ecs(document)
+        else:
             break
-        document = inner
     raise NotAnEventError("not a Windows event: it has no event id")
 
 
@@ -125,7 +86,7 @@ def _from_evtx(event: Document) -> Event:
         for element in user_data.values():
             add_fields(fields, element)
     recorded, _ = microseconds(_attribute(system, "TimeCreated", "SystemTime"))
-    return _event(
+    return make_event(
         fields,
         system,
         computer=system.get("Computer"),
@@ -135,48 +96,6 @@ def _from_evtx(event: Document) -> Event:
         record_id=_unwrap(system.get("EventRecordID")),
         recorded=recorded,
         user_id=_attribute(system, "Security", "UserID"),
-    )
-
-
-def _from_winlogbeat(document: Document) -> Event:
-    log: Document = document["winlog"]
-    outer = document.get("event")
-    stamps: Document = outer if isinstance(outer, dict) else {}
-    fields: dict[str, str] = {}
-    add_fields(fields, log.get("event_data"))
-    add_fields(fields, log.get("user_data"))
-    _add_message(fields, document.get("message"))
-    recorded, _ = microseconds(log.get("time_created") or document.get("@timestamp"))
-    return _event(
-        fields,
-        {name: log.get(name.lower()) for name in _SYSTEM_FIELDS},
-        computer=log.get("computer_name") or _inner(document, "host", "name"),
-        channel=log.get("channel"),
-        provider=log.get("provider_name"),
-        event_id=log.get("event_id", stamps.get("code")),
-        record_id=log.get("record_id"),
-        recorded=recorded,
-        ingested=stamps.get("created") or stamps.get("ingested"),
-        user_id=_inner(log, "user", "identifier"),
-    )
-
-
-def _from_winlogbeat6(document: Document) -> Event:
-    fields: dict[str, str] = {}
-    add_fields(fields, document.get("event_data"))
-    add_fields(fields, document.get("user_data"))
-    _add_message(fields, document.get("message"))
-    recorded, _ = microseconds(document.get("@timestamp"))
-    return _event(
-        fields,
-        {name: document.get(name.lower()) for name in _SYSTEM_FIELDS},
-        computer=document.get("computer_name"),
-        channel=document.get("log_name"),
-        provider=document.get("source_name"),
-        event_id=document.get("event_id"),
-        record_id=document.get("record_number"),
-        recorded=recorded,
-        user_id=_inner(document, "user", "identifier"),
     )
 
 
@@ -192,7 +111,7 @@ def _from_flat(document: Document) -> Event:
     recorded, zone = microseconds(
         document.get("EventTime") or document.get("TimeCreated") or document.get("@timestamp")
     )
-    return _event(
+    return make_event(
         fields,
         document,
         computer=document.get("Hostname") or document.get("Computer"),
@@ -207,67 +126,6 @@ def _from_flat(document: Document) -> Event:
     )
 
 
-def _event(  # noqa: PLR0913 - one argument a column
-    fields: dict[str, str],
-    system: Mapping[str, Any],
-    *,
-    computer: object,
-    channel: object,
-    provider: object,
-    event_id: object,
-    record_id: object,
-    recorded: int,
-    local: bool = False,
-    hint: int | None = None,
-    ingested: object = None,
-    user_id: object = None,
-) -> Event:
-    number = integer(event_id)
-    if number is None or not 0 <= number <= _MAX_QUALIFIED_ID:
-        raise NotAnEventError("its event id is not a number of 32 bits")
-    number &= _EVENT_ID_MASK  # some converters leave a classic event's qualifiers in the high half
-    source = provider if isinstance(provider, str) else ""
-    if not isinstance(channel, str) or not channel.strip():
-        channel = _PROVIDER_CHANNELS.get(source, source)
-    if not channel.strip():
-        raise NotAnEventError("not a Windows event: it names no channel or provider")
-    if not isinstance(computer, str) or not computer.strip():
-        raise NotAnEventError("it names no computer")
-    record = integer(record_id)
-    if record is not None and not 0 <= record <= _MAX_RECORD_ID:
-        record = None
-    host, name = short_host(computer), canonical_channel(channel.strip())
-    unescape_content(fields)
-    uid = _uid(host, name, number, record, recorded, fields)
-    problem = add_task_fields(number, name, fields)
-    _add_system_fields(fields, system, user_id)
-    return Event(
-        uid=uid,
-        host=host,
-        computer=computer,
-        channel=name,
-        provider=source,
-        event_id=number,
-        record_id=record,
-        recorded=recorded,
-        local=local,
-        hint=hint,
-        ingested=_stamp(ingested),
-        fields=fields,
-        problem=problem,
-    )
-
-
-@lru_cache(maxsize=65_536)
-def short_host(computer: str) -> str:
-    """The name up to its first dot, upper case; an address stays whole."""
-    name = computer.strip().upper()
-    head, dot, _ = name.partition(".")
-    if not dot or not head or ":" in name or name.replace(".", "").isdigit():
-        return name
-    return head
-
-
 def clock_sample(document: Mapping[str, Any]) -> tuple[str, int] | None:
     """Host and offset that a flat Sysmon event shows: its UtcTime against the recorded time."""
     stamp, computer = document.get("UtcTime"), document.get("Hostname")
@@ -280,36 +138,6 @@ def clock_sample(document: Mapping[str, Any]) -> tuple[str, int] | None:
         return None
     offset = zone_of(true, recorded)
     return (short_host(computer), offset) if offset is not None else None
-
-
-def _uid(
-    host: str, channel: str, event_id: int, record: int | None, recorded: int, own: dict[str, str]
-) -> str:
-    identity = [host, channel.lower(), event_id, record, recorded, own]
-    try:
-        content = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:
-        raise NotAnEventError(f"a value is not text: {error}") from None
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _add_system_fields(fields: dict[str, str], system: Mapping[str, Any], user_id: object) -> None:
-    for name in _SYSTEM_FIELDS:
-        value = system.get(name)
-        if value is None or name in fields:
-            continue
-        if type(value) is int:
-            # Windows shows the mask in hex; nxlog writes it as a signed number.
-            fields[name] = f"0x{value & _MASK:x}" if name == "Keywords" else str(value)
-        elif (text := as_text(value)) is not None:
-            fields[name] = text
-    if isinstance(user_id, str) and user_id:
-        fields.setdefault("UserID", user_id)
-
-
-def _add_message(fields: dict[str, str], message: object) -> None:
-    if isinstance(message, str):
-        fields.setdefault("Message", message)
 
 
 def _attribute(system: Document, element: str, name: str) -> object:
@@ -328,11 +156,6 @@ def _unwrap(value: object) -> object:
     return value.get("#text") if isinstance(value, dict) else value
 
 
-def _inner(document: Mapping[str, Any], outer: str, name: str) -> object:
-    found = document.get(outer)
-    return found.get(name) if isinstance(found, dict) else None
-
-
 def _collector_zone(document: Document) -> int | None:
     """Nxlog stamps the arrival twice: in UTC and in the recorder's zone."""
     try:
@@ -341,12 +164,3 @@ def _collector_zone(document: Document) -> int | None:
     except NotAnEventError:
         return None
     return None if zone else zone_of(arrived, local)
-
-
-def _stamp(value: object) -> int | None:
-    if value is None:
-        return None
-    try:
-        return microseconds(value)[0]
-    except NotAnEventError:
-        return None

@@ -2,8 +2,9 @@
 
 import gc
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from huntonce.connectors.siem.lake.clock import Clock, ClockSamples
 from huntonce.connectors.siem.lake.columns import Row, table
+from huntonce.connectors.siem.lake.event import Event
 from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.layout import (
     EVENT_ID,
@@ -27,9 +29,10 @@ from huntonce.connectors.siem.lake.layout import (
 )
 from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.reading import Piece, originals
-from huntonce.connectors.siem.lake.shapes import Event, clock_sample, normalise
+from huntonce.connectors.siem.lake.shapes import clock_sample, normalise
 from huntonce.connectors.siem.lake.statistics import with_statistics
 from huntonce.connectors.siem.lake.tables import TableRow, is_shaped, shaped, unfolded
+from huntonce.connectors.siem.lake.wrapping import innermost
 from huntonce.models.setaside import PAYLOAD_LIMIT, InputKind, SetAside
 
 BATCH_ROWS = 50_000
@@ -42,7 +45,13 @@ _PLAIN_COLUMNS = frozenset({UID, RAW, "Message", "@time", "@ingested", "@record_
 _PRUNED_BY = [TIME_COLUMN, EVENT_ID]
 """Files are cut and ordered by these; of texts, bounds would be a quarter of a small file."""
 
+_LACKING_HINT = "the events are loaded so; export them with winlog, or load the EVTX files"
+_TABLE_IDS = frozenset({"Id", "EventCode"})
+"""What ``Get-WinEvent | ConvertTo-Json`` and Splunk's results call the event id."""
+
 _ROW_GROUP = 65_536
+
+_WAITING_TABLES = 2
 _REMEMBERED = 100_000
 
 
@@ -139,6 +148,7 @@ class Stager:
         """Take every event of a piece; ``clock`` is measured from the piece where it is None."""
         source = piece.path.name
         refusals, occurrences = Refusals(source), Occurrences()
+        lacking = ""
         for kind, number, found in originals(piece, refusals.add):
             text = found.text if isinstance(found, TableRow) else found
             try:
@@ -150,6 +160,9 @@ class Stager:
             except (NotAnEventError, orjson.JSONDecodeError, OverflowError) as error:
                 _refuse(refusals, f"{kind} {number}", error, text)
                 continue
+            if event.lacking and not lacking:
+                lacking = event.lacking
+                refusals.add(f"{kind} {number} and the like", lacking, _LACKING_HINT, _bytes(text))
             if event.problem:
                 hint = "the event is loaded without the task's parts"
                 refusals.add(f"{kind} {number}", event.problem, hint, _bytes(text))
@@ -174,11 +187,18 @@ class Stager:
     def flush(self) -> None:
         """Write out what is held."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for partition, rows in self._rows.items():
-            name = f"{len(self.share.staged)}-{content_name(row.event.uid for row in rows)}"
-            path = self._folder / name
-            write_parquet(table(rows), path)
-            self.share.staged.append(StagedFile(path, partition, len(rows)))
+        # Packing a file holds no lock of the interpreter: the next table is made meanwhile.
+        pending: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1) as writer:
+            for partition, rows in self._rows.items():
+                name = f"{len(self.share.staged)}-{content_name(row.event.uid for row in rows)}"
+                path = self._folder / name
+                pending.append(writer.submit(_pack, with_statistics(table(rows)), path))
+                self.share.staged.append(StagedFile(path, partition, len(rows)))
+                if len(pending) > _WAITING_TABLES:
+                    pending.popleft().result()
+            while pending:
+                pending.popleft().result()
         self._rows.clear()
         self._uids.clear()
         self._count = self._bytes = 0
@@ -234,19 +254,27 @@ def _document(found: str | bytes | TableRow, mapping: TableMapping | None) -> ob
     if isinstance(found, TableRow):
         return unfolded(orjson.loads(found.text), found.layout)
     document = orjson.loads(found)
+    if isinstance(document, dict):
+        if "Event" in document:
+            return document
+        document = innermost(document)
     if not isinstance(document, dict) or is_shaped(document):
         return document
     if mapping is not None:
         return shaped(document, mapping)
-    if "EventID" in document or "event_id" in document or "Id" not in document:
+    if "EventID" in document or "event_id" in document or not document.keys() & _TABLE_IDS:
         return document
-    return shaped(document, None)  # such as Get-WinEvent | ConvertTo-Json
+    return shaped(document, None)
 
 
 def write_parquet(content: pa.Table, path: Path) -> None:
     """Write a table as the lake's files are written."""
+    _pack(with_statistics(content), path)
+
+
+def _pack(content: pa.Table, path: Path) -> None:
     pq.write_table(
-        with_statistics(content),
+        content,
         path,
         compression="zstd",
         compression_level=1,

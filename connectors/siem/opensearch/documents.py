@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from huntonce.connectors.siem.lake.columns import Row
+from huntonce.connectors.siem.lake.dotted import nested
 from huntonce.connectors.siem.lake.fields import NotAnEventError, as_text
 from huntonce.connectors.siem.lake.shapes import normalise
 from huntonce.connectors.siem.opensearch.fields import PlaceFields
 
 _LOG = logging.getLogger(__name__)
-_MAX_DOTS = 20
 
 
 def rows_of(
@@ -35,26 +35,6 @@ def rows_of(
         _move_back(event.fields, source, place, wanted)
         rows.append(Row(event, event.recorded, "utc", str(hit.get("_index", "")), ""))
     return rows
-
-
-def nested(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A document whose dotted names are objects, as Elasticsearch itself takes them."""
-    if not any("." in name for name in source):
-        return dict(source)
-    found: dict[str, Any] = {}
-    for name, value in source.items():
-        *outer, last = name.split(".", _MAX_DOTS)
-        place = found
-        for part in outer:
-            inner = place.get(part)
-            if not isinstance(inner, dict):
-                inner = place[part] = {}
-            place = inner
-        if isinstance(value, dict) and isinstance(place.get(last), dict):
-            place[last] |= value
-        else:
-            place[last] = dict(value) if isinstance(value, dict) else value
-    return found
 
 
 def _move_back(

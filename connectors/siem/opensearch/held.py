@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import orjson
 
+from huntonce.connectors.siem.lake.dotted import nested
 from huntonce.connectors.siem.lake.fields import NotAnEventError
 from huntonce.connectors.siem.lake.shapes import normalise
 from huntonce.connectors.siem.opensearch.cluster import Cluster
-from huntonce.connectors.siem.opensearch.documents import nested
 from huntonce.connectors.siem.opensearch.dsl import Query, all_, any_
 from huntonce.connectors.siem.opensearch.fields import RECORD
 from huntonce.connectors.siem.opensearch.paging import pages, within

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from huntonce.connectors.siem.lake.dotted import nested
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.fields import NotAnEventError, microseconds
-from huntonce.connectors.siem.lake.shapes import short_host
 from huntonce.connectors.siem.opensearch.cluster import Cluster
-from huntonce.connectors.siem.opensearch.documents import nested
 from huntonce.connectors.siem.opensearch.dsl import Query, all_, any_, indexed, not_
 from huntonce.connectors.siem.opensearch.fields import CHANNEL, COMPUTER, TIME, PlaceFields
 from huntonce.connectors.siem.opensearch.mapping import Indexed

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from huntonce.connectors.siem.fieldnames import RECORD_FIELDS
-from huntonce.connectors.siem.lake.shapes import short_host
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.taskfields import TASK_FIELDS
 from huntonce.connectors.siem.sentinel.kql import TIME, name
 from huntonce.connectors.siem.sentinel.reading import Reader

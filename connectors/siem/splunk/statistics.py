@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from huntonce.connectors.siem.candidates import held
 from huntonce.connectors.siem.lake.columns import Row
-from huntonce.connectors.siem.lake.shapes import short_host
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.taskfields import TASK_FIELDS
 from huntonce.connectors.siem.splunk import jobs, reading, spl
 from huntonce.connectors.siem.splunk.client import Splunk

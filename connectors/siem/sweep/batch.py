@@ -1,7 +1,7 @@
 """Events of one channel read from several files: columns when they are asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ from huntonce.connectors.siem.sweep.column import (
     Rows,
     column_of,
     compact,
+    lower_values,
 )
 from huntonce.connectors.siem.sweep.folding import ColumnKey
+from huntonce.connectors.siem.sweep.scanning import occurring
 from huntonce.models.errors import TransientError
 
 BATCH_ROWS = 400_000
@@ -65,22 +67,35 @@ def _size(file: LakeFile) -> int:
         raise unreadable(file, error) from error
 
 
+def is_small(held: Sequence[LakeFile]) -> bool:
+    """Whether the columns of all classes of some files can well be held at once."""
+    return sum(file.rows for file in held) <= _FEW_ROWS
+
+
+def class_ids(held: Sequence[LakeFile]) -> list[int]:
+    """The event ids of the events in some files."""
+    return sorted({run.event_id for file in held for run in file.runs})
+
+
 class Batch:
     """Open files of one channel, and the columns read of them so far."""
 
-    def __init__(self, held: Sequence[LakeFile], opened: Sequence[pq.ParquetFile]) -> None:
+    def __init__(
+        self,
+        held: Sequence[LakeFile],
+        opened: Sequence[pq.ParquetFile],
+        close: Callable[[], None],
+    ) -> None:
         self.files = tuple(held)
+        self.close = close
         self._opened = tuple(opened)
         self._names = [frozenset(file.schema_arrow.names) for file in opened]
         self._offsets = np.cumsum([0, *(file.rows for file in held)])
         self._columns: dict[str, tuple[pa.StringArray, Codes]] = {}
         self._orders: dict[int, pa.Array] = {}
         self._noted: dict[int, pa.Table] = {}
-
-    @property
-    def small(self) -> bool:
-        """Whether the columns of all of its classes can well be held at once."""
-        return int(self._offsets[-1]) <= _FEW_ROWS
+        self._asked: dict[str, frozenset[str]] = {}
+        self._occurring: dict[str, frozenset[str]] = {}
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Read some columns in one go."""
@@ -91,15 +106,35 @@ class Batch:
         for number, file in enumerate(self.files):
             known = [name for name in wanted if name in self._names[number]]
             table = self.read(number, known) if known else None
+            held = (
+                dict(zip(table.column_names, table.columns, strict=True))
+                if table is not None
+                else {}
+            )
             nothing = pa.nulls(file.rows, _DICTIONARY)
             for name in wanted:
-                if table is not None and name in table.column_names:
-                    chunks[name] += _texts(table.column(name)).chunks
+                if name in held:
+                    chunks[name] += _texts(held[name]).chunks
                 else:
                     chunks[name].append(nothing)
         for name in wanted:
             # A column of no file at all has no dictionary to speak of.
             self._columns[name] = column_of(chunks.pop(name), int(self._offsets[-1]))
+
+    def look_for(self, texts: Mapping[str, Iterable[str]]) -> None:
+        """Find which of some texts (as needles are) occur in a column, in one scan of it all."""
+        for name, wanted in texts.items():
+            needles = tuple(dict.fromkeys(wanted))
+            values, _ = self.column(name)
+            self._asked[name] = frozenset(needles)
+            self._occurring[name] = occurring(needles, lower_values(values))
+
+    def may_hold(self, name: str, texts: Collection[str]) -> bool:
+        """Whether one of some texts may occur in a column: False only where it is known."""
+        asked = self._asked.get(name)
+        if asked is None or not asked.issuperset(texts):
+            return True
+        return not self._occurring[name].isdisjoint(texts)
 
     def column(self, name: str) -> tuple[pa.StringArray, Codes]:
         """Values and codes of a column over all rows of the batch."""
@@ -141,10 +176,6 @@ class Batch:
             ids = self._opened[number].read(columns=[EVENT_ID]).column(EVENT_ID).to_numpy()
             self._orders[number] = pa.array(np.argsort(ids, kind="stable"))
         return self._orders[number]
-
-    def class_ids(self) -> list[int]:
-        """The event ids there are."""
-        return sorted({run.event_id for file in self.files for run in file.runs})
 
     def of_class(self, event_id: int) -> "ClassRows":
         """The rows of one event id."""
@@ -194,15 +225,14 @@ class ClassRows:
         return found
 
 
-@contextmanager
-def open_batch(held: Sequence[LakeFile]) -> Iterator[Batch]:
-    """A batch of files, closed at the end.
+def open_batch(held: Sequence[LakeFile]) -> Batch:
+    """A batch of files, to be closed.
 
     Raises:
         TransientError: One of them cannot be read.
     """
+    opened: list[pq.ParquetFile] = []
     with ExitStack() as stack:
-        opened = []
         for file in held:
             try:
                 plain = pq.ParquetFile(file.path)
@@ -215,7 +245,7 @@ def open_batch(held: Sequence[LakeFile]) -> Iterator[Batch]:
             except (pa.ArrowException, OSError) as error:
                 raise unreadable(file, error) from error
             opened.append(found)
-        yield Batch(held, opened)
+        return Batch(held, opened, stack.pop_all().close)
 
 
 def unreadable(file: LakeFile, error: Exception) -> TransientError:

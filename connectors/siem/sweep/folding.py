@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from huntonce.connectors.siem.fieldnames import RECORD_FIELDS, FieldNames
 from huntonce.connectors.siem.sweep.column import Column
-from huntonce.connectors.siem.sweep.predicates import Predicate, TextSet, is_plain, predicate
+from huntonce.connectors.siem.sweep.predicates import Predicate, is_plain, predicate, text_set
 from huntonce.connectors.sigma.ir import And, Atom, Condition, Named, Not, Op, Or
 from huntonce.connectors.sigma.logsource import Variant
 
@@ -176,7 +176,7 @@ def _some(items: tuple[Condition, ...], context: ClassContext) -> Outcome:
             return True
         if outcome is not False:
             left += outcome.items if isinstance(outcome, Some) else (outcome,)
-    found = [*(Test(key, TextSet(texts)) for key, texts in plain.items()), *left]
+    found = [*(Test(key, text_set(tuple(texts))) for key, texts in plain.items()), *left]
     if not found:
         return False
     return found[0] if len(found) == 1 else Some(tuple(found))

@@ -55,6 +55,8 @@ def _candidates(rows: ClassRows, plan: Plan) -> dict[int, Rows]:
     parts: dict[int, list[Rows]] = {}
     rows.batch.prefetch(key.name for key in plan.columns)
     for number, key in enumerate(plan.columns):
+        if not key.meanings and not rows.batch.may_hold(key.name, plan.needles[number]):
+            continue
         column = rows.column(key)
         if not column.size:
             continue

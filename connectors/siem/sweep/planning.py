@@ -81,6 +81,15 @@ class Plan:
         return self._by_needle[column]
 
 
+def texts_of(plans: Iterable[Plan]) -> dict[str, dict[str, None]]:
+    """What some plans look for, by the column's name."""
+    found: dict[str, dict[str, None]] = {}
+    for plan in plans:
+        for key, needles in zip(plan.columns, plan.needles, strict=True):
+            found.setdefault(key.name, {}).update(dict.fromkeys(needles))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """Which rules can fire in a class.

@@ -2,9 +2,11 @@
 
 import ipaddress
 import itertools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,12 @@ FEW = 48
 
 _LITERALS_A_PATTERN = 100
 _BYTES_A_PATTERN = 8_000
+_LONG_LINE = re.compile(r"\.\{([0-9]{1,4}),\}")
+_MOST_REPEATS = 1_000
+"""More are an error to RE2."""
+
 _PLAIN = frozenset({Op.EQ, Op.CONTAINS, Op.STARTSWITH, Op.ENDSWITH})
+_KEPT = 8_192
 _numbers = itertools.count()
 
 Some = npt.NDArray[np.integer] | None
@@ -74,8 +81,9 @@ class TextSet(Predicate):
 
     @override
     def ask(self, column: Column, codes: Some) -> Mask:
-        if codes is not None and len(codes) <= FEW:
-            return np.array([self._one(text) for text in column.texts(codes, low=True)], np.bool_)
+        if (column.size if codes is None else len(codes)) <= FEW:
+            texts = column.low.to_pylist() if codes is None else column.texts(codes, low=True)
+            return np.array([self._one(text) for text in texts], np.bool_)
         values = column.some(codes, low=True)
         answer = np.zeros(len(values), np.bool_)
         if self._equal:
@@ -138,6 +146,29 @@ class Regex(Predicate):
     @override
     def needles(self) -> tuple[str, ...] | None:
         return self._needles
+
+
+class LongLine(Predicate):
+    r"""A line of a value has so many characters or more: what ``.{1000,}`` asks.
+
+    RE2 makes a thousand states of that one, which takes longer than all the rest of a small sweep.
+    """
+
+    cost = 1
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._length = length
+
+    @override
+    def ask(self, column: Column, codes: Some) -> Mask:
+        texts = column.some(codes, low=False).to_pylist()
+        return np.array([self._one(text) for text in texts], np.bool_)
+
+    def _one(self, text: str) -> bool:
+        if len(text) < self._length:
+            return False
+        return any(len(line) >= self._length for line in text.split("\n"))
 
 
 class Number(Predicate):
@@ -213,6 +244,13 @@ class TimePart(Predicate):
         return int(moment.strftime(self._part)) == self._number
 
 
+@lru_cache(maxsize=_KEPT)
+def text_set(atoms: tuple[tuple[Op, str], ...]) -> TextSet:
+    """The question whether one of some texts is there, made once: classes share their rules."""
+    return TextSet(atoms)
+
+
+@lru_cache(maxsize=_KEPT)
 def predicate(atom: Atom) -> Predicate:  # noqa: PLR0911 - one case an operation
     """The question of an atom other than null, exists and field references."""
     value: Any = atom.value
@@ -226,7 +264,7 @@ def predicate(atom: Atom) -> Predicate:  # noqa: PLR0911 - one case an operation
         case Op.COMPARE:
             return Number(value[0], value[1])
         case Op.REGEX:
-            return Regex(value, low=False, needles=regex_needles(value))
+            return _regex(value)
         case Op.CIDR:
             return Network(value)
         case Op.TIME_PART:
@@ -238,6 +276,12 @@ def predicate(atom: Atom) -> Predicate:  # noqa: PLR0911 - one case an operation
 def is_plain(atom: Atom) -> bool:
     """Whether several of its kind on one column make one ``TextSet``."""
     return atom.op in _PLAIN
+
+
+def _regex(pattern: str) -> Predicate:
+    if (found := _LONG_LINE.fullmatch(pattern)) and int(found[1]) <= _MOST_REPEATS:
+        return LongLine(int(found[1]))
+    return Regex(pattern, low=False, needles=regex_needles(pattern))
 
 
 def _glob(atom: Atom) -> Regex:

@@ -18,6 +18,10 @@ _SLICE_BYTES = 8 * 1024**2
 _KEPT = 1_024
 """Automata kept: classes of events and their columns often wait for the same texts."""
 
+_LITTLE = 2_048
+"""Bytes of values up to which asking for each needle costs less than making an automaton."""
+
+_MADE_FAST = ahocorasick_rs.Implementation.ContiguousNFA
 _NONE = np.empty(0, np.int64)
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -25,12 +29,15 @@ Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 class Scanner:
-    """Finds needles (lower case, ``LOW``/``HIGH`` where a value starts/ends) in values."""
+    """Finds needles (lower case, ``LOW``/``HIGH`` where a value starts/ends) in values.
 
-    def __init__(self, needles: Sequence[str]) -> None:
-        self._count = len(needles)
+    ``once`` where it is made for one scan of little: made faster, it scans slower.
+    """
+
+    def __init__(self, needles: Sequence[str], *, once: bool = False) -> None:
         self._automaton = ahocorasick_rs.BytesAhoCorasick(
-            [needle.encode("utf-8", "surrogatepass") for needle in needles]
+            [needle.encode("utf-8", "surrogatepass") for needle in needles],
+            implementation=_MADE_FAST if once else None,
         )
 
     def scan(self, low: pa.StringArray) -> Found:
@@ -54,6 +61,15 @@ class Scanner:
         needles, starts = flat[0::3], flat[1::3]
         values = np.searchsorted(offsets, starts + first, side="right") - 1 + start
         return np.unique(needles * size + values)
+
+
+def occurring(needles: Sequence[str], low: pa.StringArray) -> frozenset[str]:
+    """Those of some needles that occur in any value of an array as ``Scanner.scan`` takes it."""
+    if low.nbytes <= _LITTLE:
+        text = "".join(f"{LOW}{value}{HIGH}" for value in low.to_pylist())
+        return frozenset(needle for needle in needles if needle in text)
+    found, _ = Scanner(needles, once=low.nbytes <= _SLICE_BYTES).scan(low)
+    return frozenset(needles[at] for at in np.unique(found).tolist())
 
 
 @lru_cache(maxsize=_KEPT)

@@ -1,16 +1,26 @@
 """The sweep: every rule of a pack over what the lake holds, unseen data only."""
 
+import gc
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from huntonce.connectors.siem.sweep.batch import Batch, ClassRows, batches, open_batch
+from huntonce.connectors.siem.sweep.ahead import one_ahead
+from huntonce.connectors.siem.sweep.answers import by_rule as hits_by_rule
+from huntonce.connectors.siem.sweep.batch import (
+    Batch,
+    ClassRows,
+    batches,
+    class_ids,
+    is_small,
+    open_batch,
+)
 from huntonce.connectors.siem.sweep.blindness import blind_rules
 from huntonce.connectors.siem.sweep.catalog import (
     EventClass,
@@ -34,6 +44,7 @@ from huntonce.connectors.siem.sweep.planning import (
     encode_plan,
     make_plan,
     outlook,
+    texts_of,
 )
 from huntonce.connectors.siem.sweep.report import BlindRule, RuleHits, SweepReport, gravity
 from huntonce.connectors.siem.sweep.state import LOCK_TIMEOUT, SweepState, open_state
@@ -43,6 +54,7 @@ from huntonce.models.windows import Window
 Progress = Callable[[int, int], None]
 """Called with the events looked at and those there are to look at."""
 
+_COLLECTED_AFTER = 100_000
 _COMMIT_EVENTS = 2_000_000
 _COMMIT_HITS = 250_000
 
@@ -70,7 +82,7 @@ def sweep(
         TransientError: Another sweep runs, or a file cannot be read.
     """
     started = time.monotonic()
-    with open_state(root, lock_timeout=lock_timeout) as state:
+    with open_state(root, lock_timeout=lock_timeout) as state, _seldom_collected():
         there = list(found_files(root, None))
         # Known first, tidied then: a merged file takes over from files that are gone.
         held = [file for file in state.files(there) if _overlaps(file, window)]
@@ -92,6 +104,17 @@ def sweep(
     )
 
 
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let the cycle collector walk the rules and plans seldom: they are many and have no cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _COLLECTED_AFTER), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def _overlaps(file: LakeFile, window: Window | None) -> bool:
     if window is None:
         return True
@@ -107,6 +130,34 @@ class _Rules:
     folder: Folder
     marks: tuple[str, ...]
     plans: dict[str, Plan] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Files searched together.
+
+    Attributes:
+        searched: The classes that rules are for.
+        texts: What plans are known to look for, by column; of files that are small.
+        last: No other files are run under the same rules.
+    """
+
+    rules: _Rules
+    files: list[LakeFile]
+    searched: list[EventClass]
+    texts: Mapping[str, Mapping[str, None]]
+    last: bool
+
+
+def _opened(share: _Share) -> Batch:
+    batch = open_batch(share.files)
+    try:
+        batch.prefetch(share.texts)
+        batch.look_for(share.texts)
+    except BaseException:
+        batch.close()
+        raise
+    return batch
 
 
 class _Run:
@@ -139,22 +190,34 @@ class _Run:
         units = list(self._pending())
         total = sum(file.rows for _, held in units for file in held)
         seen = 0
-        for rules, held in units:
-            waiting: list[pa.Table] = []
-            done: list[LakeFile] = []
-            for share in batches(held):
-                with open_batch(share) as batch:
-                    waiting += self._search(rules, batch)
-                done += share
-                seen += sum(file.rows for file in share)
-                if progress is not None:
-                    progress(seen, total)
-                if _enough(done, waiting):
-                    self._state.commit([file.id for file in done], rules.marks, waiting)
-                    waiting, done = [], []
-            if done:
-                self._state.commit([file.id for file in done], rules.marks, waiting)
+        waiting: list[pa.Table] = []
+        done: list[LakeFile] = []
+        for share, batch in one_ahead(self._shares(units), _opened):
+            waiting += self._search(share, batch)
+            done += share.files
+            seen += sum(file.rows for file in share.files)
+            if progress is not None:
+                progress(seen, total)
+            if share.last or _enough(done, waiting):
+                self._state.commit([file.id for file in done], share.rules.marks, waiting)
+                waiting, done = [], []
         return total
+
+    def _shares(self, units: Iterable[tuple[_Rules, list[LakeFile]]]) -> Iterator[_Share]:
+        for rules, held in units:
+            shares = list(batches(held))
+            for number, files in enumerate(shares, 1):
+                searched = [
+                    self._classes[files[0].channel, event_id]
+                    for event_id in class_ids(files)
+                    if next(iter(rules.index.of_class(files[0].channel, event_id)), None)
+                ]
+                texts = {}
+                if is_small(files):
+                    # Read once for all of their classes: opening columns costs more than rows.
+                    known = [self._known_plan(rules, events) for events in searched]
+                    texts = texts_of([plan for plan in known if plan is not None])
+                yield _Share(rules, files, searched, texts, last=number == len(shares))
 
     def _pending(self) -> Iterator[tuple[_Rules, list[LakeFile]]]:
         """Files of one channel with the rules still to be run over them."""
@@ -176,23 +239,9 @@ class _Run:
             return self._all
         return self._rules(at for at, mark in enumerate(self._marks) if mark not in known)
 
-    def _search(self, rules: _Rules, batch: Batch) -> list[pa.Table]:
-        found: list[pa.Table] = []
-        channel = batch.files[0].channel
-        searched = [
-            self._classes[channel, event_id]
-            for event_id in batch.class_ids()
-            if next(iter(rules.index.of_class(channel, event_id)), None) is not None
-        ]
-        if batch.small:
-            # Read a file once for all of its classes: opening columns costs more than their rows.
-            plans = [self._known_plan(rules, events) for events in searched]
-            batch.prefetch(key.name for plan in plans if plan for key in plan.columns)
-        for events in searched:
-            hits = self._search_class(rules, batch, events)
-            if hits is not None:
-                found.append(hits)
-        return found
+    def _search(self, share: _Share, batch: Batch) -> list[pa.Table]:
+        found = [self._search_class(share.rules, batch, events) for events in share.searched]
+        return [hits for hits in found if hits is not None]
 
     def _search_class(self, rules: _Rules, batch: Batch, events: EventClass) -> pa.Table | None:
         rows = batch.of_class(events.event_id)
@@ -249,7 +298,7 @@ class _Run:
             table = table.filter(
                 pc.and_(pc.greater_equal(times, window.start), pc.less(times, window.end))
             )
-        by_rule = self._by_rule(table)
+        by_rule = hits_by_rule(self._pack.rules, self._marks, table)
         incidents = correlate(self._pack.correlations, by_rule)
         silent = {
             rule
@@ -260,45 +309,6 @@ class _Run:
         own = [hits for rule, hits in by_rule.items() if rule not in silent]
         shown = [hits for hits in incidents if hits.id not in silent]
         return tuple(sorted((*own, *shown), key=gravity))
-
-    def _by_rule(self, table: pa.Table) -> dict[str, RuleHits]:
-        marks = table.column("mark").cast(pa.string())
-        order = pc.sort_indices(
-            pa.table({"mark": marks, "time": table.column("time"), "uid": table.column("uid")}),
-            [("mark", "ascending"), ("time", "ascending"), ("uid", "ascending")],
-        )
-        table, counts = table.take(order), Counter(marks.to_pylist())
-        starts, at = {}, 0
-        for mark in sorted(counts):
-            starts[mark] = at
-            at += counts[mark]
-        found: dict[str, RuleHits] = {}
-        for rule, mark in zip(self._pack.rules, self._marks, strict=True):
-            if mark in starts:
-                own = table.slice(starts[mark], counts[mark])
-                found[rule.id] = _rule_hits(rule, _once(own))
-        return found
-
-
-def _once(table: pa.Table) -> pa.Table:
-    """Each event once: a rule may match it in two places of its log source."""
-    uids = table.column("uid")
-    if pc.count_distinct(uids).as_py() == len(table):
-        return table
-    numbered = table.append_column("number", pa.array(range(len(table))))
-    first = numbered.group_by("uid").aggregate([("number", "min")]).column("number_min")
-    return table.take(first.sort())
-
-
-def _rule_hits(rule: CompiledRule, table: pa.Table) -> RuleHits:
-    return RuleHits(
-        id=rule.id,
-        title=rule.title,
-        level=rule.level,
-        author=rule.author,
-        count=len(table),
-        table=table,
-    )
 
 
 def _mark(rule: CompiledRule, fields: Sequence[str]) -> str:

@@ -15,8 +15,9 @@ from typing_extensions import override
 from huntonce.connectors.siem.candidates import Part, Task, held, merged, task_of
 from huntonce.connectors.siem.engine import fill_of
 from huntonce.connectors.siem.lake import columns as lake
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.fields import NotAnEventError
-from huntonce.connectors.siem.lake.shapes import normalise, short_host
+from huntonce.connectors.siem.lake.shapes import normalise
 from huntonce.connectors.siem.searching import SearchingSiem
 from huntonce.connectors.siem.session import Limits, open_session, terminal, view_of
 from huntonce.connectors.siem.verifying import PageVerifier

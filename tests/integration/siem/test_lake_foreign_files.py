@@ -143,3 +143,32 @@ def test_a_zip_of_many_members_is_read_and_its_strangers_are_named(tmp_path: Pat
 
     assert len(times) == 50
     assert [refusal.place for refusal in report.set_aside] == ["notes.txt, file"]
+
+
+def ecs(number: int) -> dict[str, object]:
+    return {
+        "@timestamp": SECONDS + number,
+        "event": {"code": "1", "provider": "Microsoft-Windows-Sysmon"},
+        "host": {"name": "ws1"},
+        "process": {"executable": "C:\\ä.exe"},
+    }
+
+
+def test_what_a_shape_leaves_out_is_said_once_a_file(tmp_path: Path) -> None:
+    report, times = load(tmp_path, "ecs.json", lines(*map(ecs, range(300))).encode())
+
+    assert len(times) == 300
+    (said,) = report.set_aside
+    assert said.place == "line 1 and the like"
+    assert "ECS without winlog" in said.reason
+
+
+def test_splunks_results_without_the_text_are_read_by_their_columns(tmp_path: Path) -> None:
+    result = {
+        "_time": "2026-05-01T10:00:00.000+00:00", "EventCode": "4688", "ComputerName": "ws1",
+        "LogName": "Security", "SourceName": "P", "RecordNumber": "5",
+    }  # fmt: skip
+
+    report, times = load(tmp_path, "r.json", lines({"preview": False, "result": result}).encode())
+
+    assert (report.set_aside, times) == ((), [T0])

@@ -150,10 +150,11 @@ def test_refusals_are_bounded_and_counted(root: Path) -> None:
     assert report.set_aside[-1].reason.startswith("400 more")
 
 
-def test_an_empty_file_is_nothing(root: Path) -> None:
+def test_an_empty_file_is_said(root: Path) -> None:
     report = load(root, "empty.jsonl", b"")
 
-    assert (report.events, report.set_aside) == (0, ())
+    assert report.events == 0
+    assert [item.reason for item in report.set_aside] == ["it is empty: 0 bytes"]
 
 
 def test_a_task_with_entities_is_loaded_without_its_parts_and_said(root: Path) -> None:

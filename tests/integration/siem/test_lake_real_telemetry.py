@@ -3,16 +3,23 @@
 import json
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow.parquet as pq
 import pytest
+from evtx import PyEvtxParser
 
 from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.lake.loader import load_paths
+from huntonce.connectors.siem.lake.reading import Piece
+from huntonce.connectors.siem.lake.shapes import normalise
+from huntonce.connectors.siem.lake.staging import Stager
 from huntonce.connectors.sigma.rules import parse_rules
 from tests.support.shared import shared_data
+from tests.support.winlogbeat import document
 
 pytestmark = [pytest.mark.integration, pytest.mark.shared_data]
 
@@ -102,6 +109,57 @@ def test_evtx_and_json_of_the_same_events_are_the_same_events(tmp_path: Path) ->
 
     assert first.events == 4
     assert (second.events, second.duplicates) == (0, 4)
+
+
+def _exports(records: list[tuple[dict[str, Any], str]]) -> dict[str, bytes]:
+    """The same events as other tools export them."""
+    beats = [document(original) for original, _ in records]
+    flat = [_flat(beat) for beat in beats]
+    hits = [{"_index": "winlogbeat", "_id": str(at), "_source": at_} for at, at_ in enumerate(flat)]
+    listed = [
+        {"_id": str(at), "fields": {name: [value] for name, value in one.items()}}
+        for at, one in enumerate(flat)
+    ]
+    results = [{"preview": False, "result": {"_raw": xml}} for _, xml in records]
+    return {
+        "events.xml": "\r\n".join(xml for _, xml in records).encode(),
+        "dotted.jsonl": b"\n".join(map(orjson.dumps, flat)),
+        "search.json": orjson.dumps({"took": 1, "hits": {"total": len(hits), "hits": hits}}),
+        "kibana.json": orjson.dumps({"rawResponse": {"hits": {"hits": listed}}}),
+        "splunk.json": b"\n".join(map(orjson.dumps, results)),
+    }
+
+
+def _flat(document: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value
+    return found
+
+
+def test_exports_of_real_events_give_the_events_of_the_log_itself(tmp_path: Path) -> None:
+    files = sorted(shared_data("telemetry", "evtx", "attack").rglob("*.evtx"))
+    records: list[tuple[dict[str, Any], str]] = []
+    for path in files:
+        originals = PyEvtxParser(str(path)).records_json()
+        texts = PyEvtxParser(str(path)).records()
+        for one, other in islice(zip(originals, texts, strict=True), 40):
+            records.append((orjson.loads(one["data"]), other["data"]))
+    wanted = [normalise(original) for original, _ in records]
+    assert len(wanted) > 500
+
+    for name, content in _exports(records).items():
+        source = tmp_path / name
+        source.write_bytes(content)
+        stager = Stager(tmp_path / "staged")
+        stager.stage(Piece(source), None)
+        found = {row.event.uid: row.event.fields for held in stager._rows.values() for row in held}
+        assert stager.share.set_aside == [], name
+        assert found.keys() == {event.uid for event in wanted}, name
+        assert all(found[event.uid] == event.fields for event in wanted), name
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])

@@ -1,5 +1,6 @@
 """One event, written by the collectors that there are, means the same."""
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntonce.connectors.siem.lake.clock import Clock, ClockSamples, describe_offset, parse_time
+from huntonce.connectors.siem.lake.ecs import FIELDS
+from huntonce.connectors.siem.lake.event import short_host
 from huntonce.connectors.siem.lake.fields import NotAnEventError
-from huntonce.connectors.siem.lake.shapes import clock_sample, normalise, short_host
+from huntonce.connectors.siem.lake.shapes import clock_sample, normalise
+from huntonce.connectors.siem.opensearch.fields import ecs_names
 
 HOUR = 3_600_000_000
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 123456, tzinfo=UTC)
@@ -77,6 +81,34 @@ FLAT = {
     "Keywords": -9214364837600034816,
     **OWN,
 }
+DOTTED = {
+    "@timestamp": "2026-03-04T05:06:07.123456Z",
+    "event.code": "4688",
+    "host.name": "ws1",
+    "winlog.channel": "Security",
+    "winlog.computer_name": "WS1.corp.example",
+    "winlog.event_id": 4688,
+    "winlog.record_id": "7",
+    "winlog.provider_name": "Microsoft-Windows-Security-Auditing",
+    "winlog.keywords": ["Audit Success"],
+    "process.name": "a.exe",
+    **{f"winlog.event_data.{name}": value for name, value in OWN.items()},
+}
+KIBANA = {
+    **{name: value if isinstance(value, list) else [value] for name, value in DOTTED.items()},
+    "process.name.text": ["a.exe"],
+    "winlog.event_data.CommandLine.keyword": [""],
+}
+XML = (
+    "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+    "<Provider Name='Microsoft-Windows-Security-Auditing' Guid='{5}'/><EventID>4688</EventID>"
+    "<Version>2</Version><Level>0</Level><Keywords>0x8020000000000000</Keywords>"
+    "<TimeCreated SystemTime='2026-03-04T05:06:07.1234567Z'/><EventRecordID>7</EventRecordID>"
+    "<Channel>Security</Channel><Computer>WS1.corp.example</Computer><Security/></System>"
+    "<EventData>"
+    + "".join(f"<Data Name='{name}'>{value}</Data>" for name, value in OWN.items())
+    + "</EventData></Event>"
+)
 SHAPES: dict[str, dict[str, Any]] = {
     "evtx-rs": NESTED,
     "python-evtx": PYTHON_EVTX,
@@ -84,6 +116,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     "winlogbeat 7": WINLOGBEAT_7,
     "flat": FLAT,
     "inside _source": {"_source": FLAT},
+    "winlogbeat with its message": {**WINLOGBEAT_7, "message": "A new process."},
+    "dotted": DOTTED,
+    "elasticdump": {"_index": "w", "_id": "1", "_source": WINLOGBEAT_7, "fields": {"x": ["y"]}},
+    "Kibana's fields": {"_index": "w", "_id": "1", "_score": None, "fields": KIBANA},
+    "Splunk's result": {"preview": False, "offset": 0, "result": {"_raw": XML, "EventID": "9"}},
+    "Splunk's result of JSON": {"result": {"_raw": json.dumps(WINLOGBEAT_7), "_time": "x"}},
+    "XML kept as the original": {"event": {"code": 1, "original": XML}, "host": {"name": "wec"}},
+    "XML with a declaration": {"event": f'<?xml version="1.0" encoding="UTF-16"?>\r\n{XML}'},
 }
 
 
@@ -261,6 +301,90 @@ def test_times_are_read_in_their_usual_forms(text: object) -> None:
     assert math.isclose(parse_time(text)[0], MICROSECONDS, abs_tol=1)
 
 
+LISTED = ("dotted", "Kibana's fields", "evtx-rs", "flat", "Splunk's result")
+
+
+@pytest.mark.parametrize("shape", LISTED)
+def test_the_audit_mask_is_as_windows_keeps_it_in_any_shape(shape: str) -> None:
+    assert normalise(SHAPES[shape]).fields["Keywords"] == "0x8020000000000000"
+
+
+def test_unnamed_values_are_data_whether_winlogbeat_numbers_them_or_not() -> None:
+    system = {**NESTED["Event"]["System"], "EventID": 400, "Channel": "Windows PowerShell"}
+    data = {"Data": {"#text": ["Available", "None", "HostApplication=x"]}}
+    numbered = {"param1": "Available", "param2": "None", "param3": "HostApplication=x"}
+    log = {**WINLOGBEAT_7["winlog"], "event_id": 400, "channel": "Windows PowerShell"}
+
+    beat = normalise({**WINLOGBEAT_7, "winlog": {**log, "event_data": numbered}})
+
+    assert beat.uid == normalise({"Event": {"System": system, "EventData": data}}).uid
+
+
+ECS = {
+    "@timestamp": "2026-03-04T05:06:07.123456Z",
+    "event": {"code": "1", "provider": "Microsoft-Windows-Sysmon", "created": "2026-03-04T05:07Z"},
+    "host": {"name": "ws1"},
+    "process": {"executable": "C:\\a.exe", "command_line": "a /b", "pid": 7,
+                "parent": {"executable": "C:\\p.exe"}},
+    "user": {"name": "eve"},
+}  # fmt: skip
+
+
+def test_ecs_alone_gives_what_is_certain_and_says_what_it_lacks() -> None:
+    event = normalise(ECS)
+
+    assert (event.host, event.channel) == ("WS1", "Microsoft-Windows-Sysmon/Operational")
+    assert event.fields == {
+        "Image": "C:\\a.exe",
+        "CommandLine": "a /b",
+        "ProcessId": "7",
+        "ParentImage": "C:\\p.exe",
+    }
+    assert "ECS without winlog" in event.lacking
+
+
+def test_whole_events_lack_nothing() -> None:
+    assert {normalise(document).lacking for document in SHAPES.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("outer", "said"),
+    [
+        ({"code": "1", "provider": "Some Vendor"}, "event.provider is 'Some Vendor'"),
+        ({"code": "1"}, "no event.provider"),
+        ({"code": "user_login", "provider": "auditd"}, "event.code is no number"),
+    ],
+)
+def test_ecs_of_a_log_that_cannot_be_told_is_refused(outer: dict[str, Any], said: str) -> None:
+    with pytest.raises(NotAnEventError, match=said):
+        normalise({**ECS, "event": outer})
+
+
+def test_ecs_fields_are_where_published_pipelines_have_them() -> None:
+    categories = {
+        1: "process_creation",
+        3: "network_connection",
+        5: "process_termination",
+        7: "image_load",
+        11: "file_event",
+        12: "registry_event",
+        13: "registry_set",
+        14: "registry_rename",
+        22: "dns_query",
+        4688: "process_creation",
+        4104: "ps_script",
+    }
+    sigma = {"NewProcessName": "Image", "ParentProcessName": "ParentImage"}
+    compared = 0
+    for (_, number), fields in FIELDS.items():
+        known = ecs_names(categories[number], "")
+        for name, path in fields.items():
+            if moved := known.get(sigma.get(name, name).lower()):
+                compared += 1
+                assert path in moved, (number, name)
+    assert compared > 20
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -270,6 +394,8 @@ KEYS = [
     *("Event", "System", "EventData", "UserData", "EventID", "Channel", "Computer", "Hostname"),
     *("TimeCreated", "EventTime", "@timestamp", "winlog", "event_id", "log_name", "event_data"),
     *("Provider", "#attributes", "#text", "SystemTime", "Data", "_source", "TaskContent", "event"),
+    *("result", "_raw", "fields", "_id", "event.code", "event.original", "winlog.channel"),
+    *("winlog.event_data.A", "winlog.event_data", "keywords", "user_data", "message"),
 ]
 event_like = st.recursive(
     json_values,

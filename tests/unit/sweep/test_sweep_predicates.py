@@ -1,5 +1,6 @@
 """Questions to a column: one answer however many values are asked, and no needle misses a match."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from huntonce.connectors.siem.sweep.column import Column, lower_text
 from huntonce.connectors.siem.sweep.needles import HIGH, LOW, regex_needles
-from huntonce.connectors.siem.sweep.predicates import FEW, TextSet, predicate
-from huntonce.connectors.siem.sweep.scanning import Scanner
+from huntonce.connectors.siem.sweep.predicates import FEW, LongLine, TextSet, predicate
+from huntonce.connectors.siem.sweep.scanning import Scanner, occurring
 from huntonce.connectors.sigma.globs import MAX_VALUE
 from huntonce.connectors.sigma.ir import ANY_CHARACTER, ANY_TEXT, Atom, Op
 
@@ -152,3 +153,36 @@ def test_the_longest_values_allowed_can_be_looked_for_together() -> None:
     values = column([*longest, "a", *(str(number) for number in range(FEW))])
 
     assert question.ask(values, None).sum() == 3
+
+
+lined = st.text(st.sampled_from("a\nß\u2028\U0001f600 "), max_size=12)
+
+
+@given(st.integers(min_value=0, max_value=8), st.lists(lined, max_size=60))
+def test_a_long_line_is_what_the_pattern_finds(length: int, values: list[str]) -> None:
+    pattern = f".{{{length},}}"
+    question = predicate(Atom("F", Op.REGEX, pattern))
+
+    assert isinstance(question, LongLine)
+    assert question.ask(column(values), None).tolist() == [
+        bool(re.search(pattern, value)) for value in values
+    ]
+
+
+def test_no_other_pattern_is_taken_for_one_of_length() -> None:
+    for pattern in (".{5}", "^.{5,}$", "(?s).{5,}", ".{5,9}", ".{5,}?"):
+        assert not isinstance(predicate(Atom("F", Op.REGEX, pattern)), LongLine)
+
+
+@given(
+    st.lists(st.one_of(words, words.map(lambda text: f"{LOW}{text}")).filter(bool), max_size=8),
+    st.lists(words, max_size=8),
+    st.booleans(),
+)
+def test_the_texts_that_occur_are_those_that_the_scanner_finds(
+    needles: list[str], values: list[str], much: bool
+) -> None:
+    low = pa.array([lower_text(value) for value in (values * 200 if much else values)], pa.string())
+    found, _ = Scanner(needles).scan(low)
+
+    assert occurring(needles, low) == {needles[at] for at in found.tolist()}
