@@ -138,7 +138,7 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
 
 
 def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_nobody(
-    served: Served,
+    served: Served, huntonce: Run
 ) -> None:
     nowhere = f"postgresql://us:{SECRET}@127.0.0.1:{free_port()}/events"
     save_block(served, "huntonce-siem-postgresql", "warehouse", url=nowhere)
@@ -158,10 +158,15 @@ def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_no
         second = save_block(
             served, "huntonce-siem-elasticsearch", "twice", url="https://two.example"
         )
-        with pytest.raises(ConfigError, match="two blocks of siems are called twice"):
-            connectors_of("siems")
-    # Else no later hunt on this server knows which of the two is meant.
+        both = connectors_of("siems")
+    code, told, _ = huntonce("doctor", "--home", served.home, environment=login_of(LOGIN))
     ask("DELETE", f"{served.api}/block_documents/{second}")
+    assert both["twice"].kinds == ("elasticsearch", "opensearch")
+    assert both["warehouse"] == siems["warehouse"]
+    assert (code, [c["name"] for c in told["checks"] if c["health"] == "fail"]) == (
+        2,
+        ["block twice"],
+    )
     assert siems["warehouse"] == {"kind": "postgresql", "url": nowhere}
 
 

@@ -15,6 +15,7 @@ from huntonce.connectors.tickets.jira import JiraTickets
 from huntonce.flows.blockreading import desk_kinds, slug_of
 from huntonce.flows.blocks import BLOCKS, siem_block
 from huntonce.flows.bootstrap import Home
+from huntonce.flows.connected import Namesakes
 from huntonce.flows.settings import FILE
 from huntonce.models.errors import ConfigError
 
@@ -103,6 +104,23 @@ def test_a_siem_that_was_made_as_a_block_is_there_beside_the_settings(
     assert isinstance(home.siem("both"), OpenSearchSiem)  # the environment's, whole
     assert isinstance(home.siem("file"), OpenSearchSiem)
     assert SECRET not in repr(home.connected)
+
+
+def test_a_name_of_two_blocks_stops_only_those_who_ask_for_it(tmp_path: Path) -> None:
+    twice = Namesakes("twice", ("postgresql", "opensearch"))
+    chosen = '[tickets]\ndesk = "twice"\n'
+    siems = {"table": TABLE, "twice": twice, "file": twice}
+    settled = '[siems.file]\nkind = "opensearch"\nurl = "https://file.example"\n'
+    home = home_of(tmp_path, settled, siems=siems, desks={"twice": twice, "soc": JIRA})
+
+    assert isinstance(home.siem("table"), PostgresSiem)
+    assert isinstance(home.siem("file"), OpenSearchSiem)  # the settings say which
+    home.kit("table")
+    home.close()
+    with pytest.raises(ConfigError, match=r"2 blocks are called twice \(opensearch, postgresql\)"):
+        home.siem("twice")
+    with pytest.raises(ConfigError, match="2 blocks are called twice"):
+        _ = home_of(tmp_path, chosen, siems=siems, desks={"twice": twice}).connected
 
 
 def test_a_siem_that_is_only_a_block_is_unknown_to_commands(tmp_path: Path) -> None:
