@@ -14,7 +14,6 @@ from huntonce.connectors.intel.taxii_server.settings import CollectionSpec, User
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.flows.blockreading import connectors_of
-from huntonce.models.errors import ConfigError
 from huntonce.models.lab.company import LabSpec, build_company
 from tests.e2e.conftest import Run
 from tests.support.serving import Served, ask, free_port, login_of, serving, wait_for
