@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.forms import HomePath, titled
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.flows.waiting import show_waiting
@@ -101,10 +101,10 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
 
 @flow(name="close-the-loop")
 def close_the_loop(
-    case: Annotated[str, Field(max_length=40)] = "",
-    determination: Determination | None = None,
-    note: Annotated[str, Field(max_length=20_000)] = "",
-    home: HomePath = None,
+    case: Annotated[str, Field(max_length=40), titled("Case")] = "",
+    determination: Annotated[Determination | None, titled("Determination")] = None,
+    note: Annotated[str, Field(max_length=20_000), titled("Note")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Send what waits, take over how tickets and cases stand, plan what they and hunts taught us.
 
@@ -112,9 +112,9 @@ def close_the_loop(
 
     Args:
         case: A case to close at the built-in desk (CASE-1); empty: none.
-        determination: What IR concluded; needed with a case.
+        determination: What IR concluded; with a case it must be chosen, else it stays None.
         note: What IR learned, in words; goes with a case.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     if bool(case) != (determination is not None):
         raise DomainError("a case and a determination belong together", hint="give both or none")
@@ -129,11 +129,11 @@ def close_the_loop(
 
 
 @flow(name="publish-intel")
-def publish_intel(home: HomePath = None) -> dict[str, Any]:
+def publish_intel(home: HomePath = "") -> dict[str, Any]:
     """Send approved publications to their TAXII collections.
 
     Args:
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         ended = publish(opened.kit(), opened.outlets())
@@ -146,11 +146,11 @@ def publish_intel(home: HomePath = None) -> dict[str, Any]:
 
 @flow(name="decide-proposal")
 def decide_proposal(
-    proposal: Annotated[str, Field(min_length=1, max_length=40)],
-    decision: Literal["approve", "reject"],
-    decided_by: Annotated[str, Field(min_length=1, max_length=100)],
-    code: Annotated[str, Field(max_length=64)] = "",
-    home: HomePath = None,
+    proposal: Annotated[str, Field(min_length=1, max_length=40), titled("Proposal")],
+    decision: Annotated[Literal["approve", "reject"], titled("Decision")],
+    decided_by: Annotated[str, Field(min_length=1, max_length=100), titled("Decided by")],
+    code: Annotated[str, Field(max_length=64), titled("Code")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Approve or reject a change that waits for a person; what was approved is sent.
 
@@ -160,10 +160,10 @@ def decide_proposal(
     Args:
         proposal: Id of the proposal, for example P-1 (the page "proposals" lists them).
         decision: What you decide.
-        decided_by: Your name.
+        decided_by: Your name; where approvers are set up, the one that you have there.
         code: Where approvers are set up, your code for this decision, made with: huntonce decide
             P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit()

@@ -6,7 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.forms import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
@@ -40,12 +40,12 @@ def run_and_tell(kit: Kit) -> GuardRun:
 
 
 @flow(name="run-detections")
-def run_detections_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+def run_detections_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[str, Any]:
     """Run every promoted detection over what came in since the last run.
 
     Args:
-        siem: SIEM to run them on.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where to run them: lake, or the name of a SIEM in huntonce.toml or of a block.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         ran = run_and_tell(opened.kit(siem))

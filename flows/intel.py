@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
+from huntonce.flows.forms import HomePath, SiemName, titled
 from huntonce.flows.open import only_transient, opaque, open_home
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
@@ -18,14 +19,6 @@ from huntonce.models.stages.collect import Collected, collect, failure_of, failu
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
-
-HomePath = str | None
-"""Folder of a home as a flow's parameter; None: HUNTONCE_HOME, else .huntonce.
-
-Prefect shows a parameter's description in its form from the docstring's Args only.
-"""
-SiemName = Annotated[str, Field(min_length=1, max_length=100)]
-"""Name of a SIEM as a flow's parameter."""
 
 
 @task(
@@ -90,8 +83,8 @@ def _failed(feed: str, error: ConnectorError) -> Collected:
 
 @flow(name="pull-intel")
 def pull_intel(
-    source: Annotated[str, Field(max_length=200)] = "",
-    home: HomePath = None,
+    source: Annotated[str, Field(max_length=200), titled("Source")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Pull intel from the configured TAXII sources, from where the last complete pull ended.
 
@@ -100,7 +93,7 @@ def pull_intel(
 
     Args:
         source: Name of one source, in huntonce.toml or of a block; empty: all of them.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         sources = (opened.source(source),) if source else opened.sources()
@@ -122,17 +115,18 @@ def pull_intel(
 @flow(name="plan-hunts")
 def plan_hunts(
     siem: SiemName = "lake",
-    most: Annotated[int, Field(ge=0, le=1000)] = 50,
-    home: HomePath = None,
+    most: Annotated[int, Field(ge=0, le=1000), titled("At most")] = 50,
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Derive hypotheses from the stored intel and ask for the hunts that the ledger wants.
 
     Each is asked for by an event (huntonce.hypothesis.ready), which starts the hunt deployment.
 
     Args:
-        siem: SIEM that the hunts would look in.
-        most: Most hunts to ask for now, by priority; the rest is left for the next time.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where the hunts would look: lake, or the name of a SIEM in huntonce.toml or of a
+            block.
+        most: How many hunts to ask for now, by priority; the rest is left for the next time.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)
