@@ -15,7 +15,7 @@ def titled(title: str) -> FieldInfo:
     return field
 
 
-HomePath = Annotated[str, Field(max_length=4_096), titled("Home")]
+HomePath = Annotated[str, Field(max_length=500), titled("Home")]
 """Folder of a home as a flow's parameter; empty: HUNTONCE_HOME, else .huntonce.
 
 Prefect shows a parameter's description in its form from the docstring's Args only.

@@ -44,14 +44,14 @@ async def work(name: str | None, limit: int | None) -> None:
         await working
 
 
-def main(words: list[str]) -> None:
-    """Start a worker as the words say."""
+def options() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="python -m huntonce.flows.worker")
     parser.add_argument("--name", help="its name on Prefect's pages")
     parser.add_argument("--limit", type=int, help="runs that it carries at a time")
-    given = parser.parse_args(words)
-    asyncio.run(work(given.name, given.limit))
+    return parser
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    given = options().parse_args()
+    asyncio.run(work(given.name, given.limit))

@@ -4,12 +4,15 @@ HUNTONCE_SHOTS=docs/operators renews the pictures of the operator's guide.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+import yaml
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as Late
 
 from huntonce.connectors.siem.labfiles import write_lab
@@ -17,6 +20,7 @@ from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.models.lab.company import LabSpec, build_company
 from tests.e2e.conftest import Run
 from tests.support.serving import Served, ask, serving, wait_for
+from tests.support.shared import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -25,6 +29,20 @@ pytestmark = [
 ]
 PATIENCE = 60_000
 SECRET = "told-to-nobody"
+LABEL, SELECT = ".schema-form-property__label", ".p-select-button__control"
+NONSENSE = {
+    "loop": ("SIEM", "x" * 101),
+    "pull-intel": ("Source", "x" * 201),
+    "plan-hunts": ("At most", "1001"),
+    "hunt": ("Target", "T10"),
+    "probe-telemetry": ("SIEM", "x" * 101),
+    "verify-gaps": ("SIEM", "x" * 101),
+    "run-detections": ("SIEM", "x" * 101),
+    "close-the-loop": ("Case", "x" * 41),
+    "publish-intel": ("Home", "x" * 501),
+    "report": ("Days", "-1"),
+}
+"""What each form must refuse before there is a run: a field, and what is typed into it."""
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
 
 
@@ -112,22 +130,63 @@ def shoot(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def test_the_hunts_form_says_what_it_wants_and_refuses_nonsense(page: Page, served: Served) -> None:
-    form(page, served, "hunt")
+def field(page: Page, title: str) -> Locator:
+    """One parameter of a form."""
+    label = page.locator(LABEL).filter(has_text=re.compile(rf"^{re.escape(title)}( \(|$)"))
+    return page.locator(".schema-form-property").filter(has=label)
 
-    expect(
-        page.get_by_text("What to hunt for: a technique (T1053.005, or its name)")
-    ).to_be_visible()
-    expect(page.get_by_role("button", name="date-time")).to_have_count(2)
-    expect(page.get_by_role("switch")).to_have_count(2)
-    page.get_by_role("button", name="date-time").first.click()
-    expect(page.get_by_text("Property is type")).to_have_count(2)  # a date is asked for instead
-    shoot(page, "hunt-form")
-    form(page, served, "hunt")
-    page.get_by_role("textbox").nth(1).fill("T10")
-    page.get_by_role("button", name="Submit").click()
-    expect(page.get_by_text("Validation failed for field 'target'").first).to_be_visible()
-    assert served.runs("hunt") == []
+
+def check_control(part: Locator, asked: dict[str, Any]) -> None:
+    """The control of a field is that of its type, and shows the default."""
+    default = asked.get("default")
+    if "anyOf" in asked:
+        expect(part.get_by_role("button", name="None")).to_have_attribute("aria-selected", "true")
+        other = part.locator(".p-button-group button").first
+        dated = other.inner_text() == "date-time"
+        other.click()
+        expect(part.locator(".p-date-button" if dated else SELECT)).to_have_count(1)
+    elif "enum" in asked:
+        expect(part.locator(SELECT)).to_have_count(1)
+    elif asked["type"] == "boolean":
+        switch = part.get_by_role("switch")
+        expect(switch).to_have_attribute("aria-checked", str(default).lower())
+    elif asked["type"] == "integer":
+        expect(part.get_by_role("spinbutton")).to_have_value(str(default))
+    else:
+        expect(part.get_by_role("textbox")).to_have_value(default or "")
+
+
+def test_every_form_says_what_it_asks_and_refuses_nonsense(page: Page, served: Served) -> None:
+    recipe = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    names = [one["name"] for one in recipe["deployments"]]
+    assert set(names) == NONSENSE.keys() | {"decide-proposal"}
+
+    for name in names:
+        schema = served.deployment(name)["parameter_openapi_schema"]
+        required = set(schema.get("required", ()))
+        fields = sorted(schema["properties"].items(), key=lambda one: one[1]["position"])
+        form(page, served, name)
+        optional = {key: " (Optional)" * (key not in required) for key, _ in fields}
+        titles = [asked["title"] + optional[key] for key, asked in fields]
+        expect(page.locator(LABEL)).to_have_text(titles)
+        if name == "hunt":  # the guide shows this one
+            shoot(page, "hunt-form")
+        for _, asked in fields:
+            part = field(page, asked["title"])
+            words = " ".join(asked["description"].split())
+            expect(part.get_by_role("article")).to_have_text(words)
+            assert asked["title"][0].isupper(), name
+            check_control(part, asked)
+
+        form(page, served, name)
+        refusal = "is a required property"
+        if name in NONSENSE:
+            title, wrong = NONSENSE[name]
+            field(page, title).locator("input, textarea").fill(wrong)
+            refusal = "Validation failed for field"
+        page.get_by_role("button", name="Submit").click()
+        expect(page.get_by_text(refusal).first).to_be_visible()
+    assert ask("POST", f"{served.api}/flow_runs/count", {}) == 0
 
 
 def test_a_siem_is_connected_by_a_form_that_says_what_it_wants_and_keeps_the_secret(

@@ -18,6 +18,7 @@ from huntonce.flows.bootstrap import Home
 from huntonce.flows.connected import Namesakes
 from huntonce.flows.settings import FILE
 from huntonce.models.errors import ConfigError
+from huntonce.models.tlp import Tlp
 
 SECRET = "hunter2-never-shown"
 TABLE = {"kind": "postgresql", "url": f"postgresql://us:{SECRET}@db.example/events"}
@@ -55,6 +56,9 @@ def test_every_kind_has_a_form_that_describes_each_field_and_hides_each_secret()
         assert block.get_description()
         assert block.get_code_example()
         assert [n for n, f in schema["properties"].items() if not f.get("description")] == []
+        titles = [f["title"] for f in schema["properties"].values()]
+        assert [t for t in titles if "_" in t or not t[0].isupper()] == []
+        assert "Tlp" not in schema.get("definitions", {}), "its own name and words would be shown"
         assert schema["secret_fields"], block
     for kind in kinds():
         settings = find_kind(kind).settings
@@ -89,6 +93,20 @@ def test_a_new_kind_has_its_form_from_its_settings_alone() -> None:
         with pytest.raises(ValidationError) as caught:
             block(**wrong)
         assert SECRET not in str(caught.value)
+
+
+def test_the_ceiling_of_a_destination_is_chosen_from_a_list_under_our_words() -> None:
+    by_slug = {block.get_block_type_slug(): block for block in BLOCKS}
+    schema = by_slug["huntonce-taxii-destination"].model_json_schema()
+    ceiling = schema["properties"]["max_tlp"]
+
+    assert schema["required"] == ["max_tlp"]
+    assert (ceiling["title"], ceiling["enum"]) == ("Max TLP", [tlp.value for tlp in Tlp])
+    assert "most closed marking" in ceiling["description"]
+    source = by_slug["huntonce-taxii-source"]
+    assert source(url="https://x", max_tlp="green").model_dump()["max_tlp"] is Tlp.GREEN
+    with pytest.raises(ValidationError, match="give either url, or discovery"):
+        source(max_tlp="green")
 
 
 def test_a_siem_that_was_made_as_a_block_is_there_beside_the_settings(
