@@ -15,7 +15,7 @@ from huntonce.flows.gaps import watch_and_tell
 from huntonce.flows.limits import asking
 from huntonce.flows.open import RETRIES, RETRY_AFTER, again, only_transient, opaque, open_home
 from huntonce.flows.story import tell
-from huntonce.flows.waiting import show_waiting, waiting
+from huntonce.flows.waiting import form, show_waiting, waiting
 from huntonce.models.content_hunts import TASKS
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap
@@ -23,7 +23,7 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.addresses import address_at
-from huntonce.models.report.markdown import hunt_page
+from huntonce.models.report.markdown import FORM, hunt_page
 from huntonce.models.report.words import count, why
 from huntonce.models.stages.hunt import HuntResult, prepare
 from huntonce.models.stages.hypothesise import ledger
@@ -163,6 +163,7 @@ def _show(kit: Kit, result: HuntResult, settled: Settled) -> None:
     _tell_outcomes(settled)
     run = settled.run
     ours = {*run.gap_ids, *run.detection_ids, *run.case_ids}
+    asked = [p for p in waiting(kit) if p.subject in ours]
     create_markdown_artifact(
         key=settled.run.id.lower(),
         markdown=hunt_page(
@@ -172,10 +173,10 @@ def _show(kit: Kit, result: HuntResult, settled: Settled) -> None:
             settled.gaps,
             settled.detections,
             settled.cases,
-            [p for p in waiting(kit) if p.subject in ours],
-            _addresses(kit, settled),
+            asked,
+            {**_addresses(kit, settled), FORM: form() if asked else ""},
         ),
-        description=f"{hypothesis.technique_id}: {settled.run.verdict}",
+        description=f"{hypothesis.technique_id}: {settled.run.verdict}".replace("_", " "),
     )
     _announce(settled)
 

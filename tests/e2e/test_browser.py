@@ -104,6 +104,13 @@ def choose(page: Page, word: str, *, among: Sequence[str]) -> None:
     expect(control).to_have_text(word)
 
 
+def newest(served: Served, key: str) -> str:
+    """Address of the newest page of a key."""
+    wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
+    (found,) = ask("POST", f"{served.api}/artifacts/filter", wanted)
+    return f"/artifacts/artifact/{found['id']}"
+
+
 def submit(page: Page, served: Served, name: str) -> str:
     """Send the form; the id of the run that it made."""
     before = {run["id"] for run in served.runs(name)}
@@ -226,17 +233,19 @@ def test_a_hunt_is_started_watched_and_read(page: Page, served: Served) -> None:
     shoot(page, "hunt-page")
     rendered = page.get_by_role("article").last
     assert rendered.locator("img, script, iframe").count() == 0
-    links = rendered.get_by_role("link").all()
-    assert {link.get_attribute("href") for link in links} == {"/deployments"}
+    opened = f"/deployments/deployment/{served.deployment('decide-proposal')['id']}/run?"
+    links = [str(link.get_attribute("href")) for link in rendered.get_by_role("link").all()]
+    assert len(links) == 2
+    assert all(link.startswith(opened) for link in links)
 
 
 def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonce: Run) -> None:
     found = huntonce("proposals", "--home", served.home)[1]["proposals"]
     waiting = [p["id"] for p in found if p["change"] == "deploy"]
-    form(page, served, "decide-proposal")
-    boxes = page.get_by_role("textbox")
-    boxes.nth(1).fill(waiting[0])
-    boxes.nth(2).fill("Amy")
+    page.goto(newest(served, "proposals"))
+    page.get_by_role("link", name=waiting[0], exact=True).click()
+    expect(field(page, "Proposal").get_by_role("textbox")).to_have_value(waiting[0])
+    field(page, "Decided by").get_by_role("textbox").fill("Amy")
     choose(page, "approve", among=("approve", "reject"))
     shoot(page, "decide-form")
     run = submit(page, served, "decide-proposal")
@@ -253,9 +262,7 @@ def test_a_detection_is_approved_in_the_form(page: Page, served: Served, huntonc
         d["id"] for d in detections if any(x["observed"] == "enabled" for x in d["deployments"])
     ]
     assert decided["subject"] in running
-    wanted = {"artifacts": {"key": {"any_": ["proposals"]}}, "sort": "CREATED_DESC", "limit": 1}
-    (newest,) = ask("POST", f"{served.api}/artifacts/filter", wanted)
-    page.goto(f"/artifacts/artifact/{newest['id']}")
+    page.goto(newest(served, "proposals"))
     expect(page.get_by_role("heading", name="Proposals")).to_be_visible()
     expect(page.get_by_role("cell", name=waiting[0], exact=True)).to_have_count(0)
     shoot(page, "proposals")
