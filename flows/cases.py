@@ -9,15 +9,17 @@ from pydantic import Field
 from huntonce.flows.events import announce
 from huntonce.flows.forms import HomePath, titled
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import told_as_page
 from huntonce.flows.story import tell
 from huntonce.flows.waiting import show_waiting
 from huntonce.models.case import Case, Determination
 from huntonce.models.errors import DomainError
 from huntonce.models.hunt import HuntRun
 from huntonce.models.publication import HELD, Publication, PublicationState
+from huntonce.models.report.words import count
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.close import close, sync_desks
-from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.dispatch import Dispatched, dispatch
 from huntonce.models.stages.follow import Followed
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import plan_case, plan_ruled_out, replan, unplanned
@@ -99,6 +101,14 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
     return ended
 
 
+def tell_sent(sent: Dispatched) -> None:
+    """What left for desks and stores of rules, and what could not."""
+    lines = [f"{count(len(sent.sent), 'message')} sent"] if sent.sent else []
+    lines += [f"could not be sent: {key}: {why}" for key, why in sent.failed]
+    if lines:
+        tell("Sent", *lines, sent=len(sent.sent))
+
+
 @flow(name="close-the-loop")
 def close_the_loop(
     case: Annotated[str, Field(max_length=40), titled("Case")] = "",
@@ -118,11 +128,13 @@ def close_the_loop(
     """
     if bool(case) != (determination is not None):
         raise DomainError("a case and a determination belong together", hint="give both or none")
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("close-the-loop", "The loop closed"):
         kit = opened.kit()
         if determination is not None:
             close(kit, case.upper(), determination, note)
+            tell("Case", f"{case.upper()} closed as {determination.value}")
         sent = dispatch(kit)
+        tell_sent(sent)
         closed = learn(kit, opened.outlets())
         show_waiting(kit)
     return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
@@ -135,7 +147,7 @@ def publish_intel(home: HomePath = "") -> dict[str, Any]:
     Args:
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("publish-intel", "Intel sent"):
         ended = publish(opened.kit(), opened.outlets())
     return {
         state.value: sum(p.state is state for p in ended)
@@ -165,13 +177,18 @@ def decide_proposal(
             P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("decide-proposal", "A decision"):
         kit = opened.kit()
         made = decide(
             kit, proposal.strip().upper(), approve=decision == "approve", by=decided_by, code=code
         )
+        tell(
+            "Decision",
+            f"{made.id} is {made.state.value}: {made.summary}",
+            f"decided by {', '.join(made.approvals) or decided_by}",
+        )
         replan(kit, made, opened.outlets())
-        dispatch(kit)
+        tell_sent(dispatch(kit))
         publish(kit, opened.outlets())
         show_waiting(kit)
     return {

@@ -10,6 +10,7 @@ from huntonce.flows.events import announce
 from huntonce.flows.forms import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import told_as_page
 from huntonce.flows.story import tell
 from huntonce.models.detection import Detection
 from huntonce.models.report.markdown import escape
@@ -125,7 +126,7 @@ def verify_gaps_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[str, 
         siem: Where to probe: lake, or the name of a SIEM in huntonce.toml or of a block.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("verify-gaps", "Gaps probed again"):
         verified = verify_and_tell(opened.kit(siem))
     return {
         "passed": [gap.id for gap in verified.passed],

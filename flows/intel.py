@@ -1,5 +1,6 @@
 """Flows around intel: pull it, and plan hunts from it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -10,8 +11,10 @@ from pydantic import Field
 from huntonce.flows.events import announce
 from huntonce.flows.forms import HomePath, SiemName, titled
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import told_as_page
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
+from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
 from huntonce.models.report.words import count
@@ -95,9 +98,11 @@ def pull_intel(
         source: Name of one source, in huntonce.toml or of a block; empty: all of them.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("pull-intel", "Intel pulled"):
         sources = (opened.source(source),) if source else opened.sources()
         pulled = pull_all(opened.kit(), sources)
+        if not sources:
+            tell("Intel", "no source is connected: make a block Huntonce TAXII source, or [intel]")
     errors = [c.error for c in pulled if c.error is not None]
     if errors and len(errors) == len(pulled):
         # The first one as it is: a run whose only fault may pass can be tried again.
@@ -128,12 +133,12 @@ def plan_hunts(
         most: How many hunts to ask for now, by priority; the rest is left for the next time.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("plan-hunts", "Hunts asked for"):
         kit = opened.kit(siem)
         abandon_dead(kit)
         made = derive(opaque(kit))
         window = default_window(kit) if kit.siem.extent() else None
-        due: list[str] = []
+        due: list[Hypothesis] = []
         waiting = 0
         for hypothesis in made.hypotheses if window else ():
             answer = to_hunt(kit, hypothesis, window) if window else None
@@ -142,13 +147,28 @@ def plan_hunts(
             if len(due) >= most:
                 waiting += 1
                 continue
-            due.append(hypothesis.id)
+            due.append(hypothesis)
             announce(
                 "hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id, siem=siem
             )
+        if made.hypotheses:
+            _tell_plan(made, due, waiting, siem if window else "")
     return {
         "hypotheses": len(made.hypotheses),
         "new": list(made.new),
-        "due": due,
+        "due": [one.id for one in due],
         "left_for_later": waiting,
     }
+
+
+def _tell_plan(made: Hypothesised, due: Sequence[Hypothesis], waiting: int, siem: str) -> None:
+    """The plan in words; ``siem`` is empty where it holds no events."""
+    head = f"{count(len(made.hypotheses), 'hypothesis')}, {len(made.new)} of them new"
+    held = "" if siem else "; nothing to hunt in: the SIEM holds no events"
+    later = f"; {waiting} left for the next time" if waiting else ""
+    tell(
+        "Plan",
+        f"{head}; {count(len(due), 'hunt')} asked for{later}{held}",
+        *[f"{one.id} {one.technique_id} {one.technique_name}, in {siem}" for one in due],
+        due=len(due),
+    )

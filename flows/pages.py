@@ -1,0 +1,37 @@
+"""A run's story as its page, for whoever looks at the run instead of its logs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.artifacts import create_markdown_artifact
+
+from huntonce.flows.story import Told, overhearing
+from huntonce.models.report.markdown import steps_page
+
+NOTHING = ("Nothing", ("There was nothing to do.",))
+
+
+@contextmanager
+def told_as_page(key: str, title: str) -> Iterator[None]:
+    """What flows tell within the block becomes the run's page, also where it ends in an error.
+
+    Args:
+        key: Name of the page among those of all runs: small letters, digits and dashes.
+        title: Its heading.
+    """
+    told: list[Told] = []
+    try:
+        with overhearing(told.append):
+            yield
+    except Exception:
+        if told:  # what came before the fault was done
+            _write(key, title, told)
+        raise
+    _write(key, title, told)
+
+
+def _write(key: str, title: str, told: list[Told]) -> None:
+    steps = [(step.stage, step.lines) for step in told if step.lines] or [NOTHING]
+    create_markdown_artifact(
+        key=key, markdown=steps_page(title, steps), description=steps[-1][1][0]
+    )
