@@ -18,6 +18,8 @@ from huntonce.models.proposal import Proposal
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@/])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_CELL = 600
+_PLAIN = re.compile(r"[A-Za-z0-9 #/-]{1,80}")
+"""Text of which nothing means anything within a link."""
 _PATH = r"/(?!/)[A-Za-z0-9._~/?=&%-]*"
 _ADDRESS = re.compile(rf"https?://[A-Za-z0-9.:\[\]-]+(?:{_PATH}|/)?|{_PATH}")
 
@@ -31,8 +33,11 @@ class Linked(NamedTuple):
     @property
     def markdown(self) -> str:
         """A link; just the text where the address is not plainly one of the web."""
-        shown = escape(self.text)
-        return f"[{shown}]({self.address})" if _ADDRESS.fullmatch(self.address) else shown
+        if not _ADDRESS.fullmatch(self.address):
+            return escape(self.text)
+        # Prefect's pages show the backslashes of escapes in a link's text.
+        shown = self.text if _PLAIN.fullmatch(self.text) else escape(self.text)
+        return f"[{shown}]({self.address})"
 
 
 def escape(value: object, limit: int = MAX_CELL) -> str:

@@ -93,6 +93,7 @@ def test_a_proposal_opens_the_form_with_its_id_in_it() -> None:
         for page in [proposals_page([waiting("deploy D-1")], form)]
     ]
 
+    assert "| [P-7](" in proposals_page([waiting("deploy D-1")], form)
     assert links == [f"{form}?parameters=%7B%22proposal%22%3A%22P-7%22%7D"]
 
 
