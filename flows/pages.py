@@ -32,6 +32,4 @@ def told_as_page(key: str, title: str) -> Iterator[None]:
 
 def _write(key: str, title: str, told: list[Told]) -> None:
     steps = [(step.stage, step.lines) for step in told if step.lines] or [NOTHING]
-    create_markdown_artifact(
-        key=key, markdown=steps_page(title, steps), description=steps[-1][1][0]
-    )
+    create_markdown_artifact(key=key, markdown=steps_page(title, steps), description=steps[0][1][0])

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,11 @@ def newest(served: Served, key: str) -> str:
 def submit(page: Page, served: Served, name: str) -> str:
     """Send the form; the id of the run that it made."""
     before = {run["id"] for run in served.runs(name)}
-    page.get_by_role("button", name="Submit").click()
+    for _ in range(3):  # a click while the form draws itself anew is lost
+        page.get_by_role("button", name="Submit").click()
+        with suppress(Late):
+            page.get_by_text("scheduled to start").wait_for(timeout=PATIENCE / 3)
+            break
     return str(
         wait_for(
             lambda: next((r["id"] for r in served.runs(name) if r["id"] not in before), None),
