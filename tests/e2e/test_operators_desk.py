@@ -124,6 +124,9 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
     routed = wait_for(lambda: ended(served, "close-the-loop"), "the routing")
 
     assert (hunt["state"]["type"], routed["state"]["type"]) == ("COMPLETED", "COMPLETED")
+    pages = served.pages()
+    assert "their\\-feed\\: 38 objects" in pages["pull-intel"]
+    assert "1 hunt asked for" in pages["plan-hunts"]
     (case,) = huntonce("cases", "--home", served.home)[1]["cases"]
     assert case["remote_id"]
 
