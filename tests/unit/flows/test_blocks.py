@@ -83,6 +83,7 @@ def test_a_new_kind_has_its_form_from_its_settings_alone() -> None:
             return self
 
     block = siem_block("theirs", Settings)
+    block.__module__ = __name__  # else it counts as one of the project's own
     schema = block.model_json_schema()
 
     assert list(schema["properties"]) == ["url", "key"]
