@@ -9,7 +9,7 @@ from pydantic import Field
 from huntonce.flows.events import announce
 from huntonce.flows.forms import HomePath, titled
 from huntonce.flows.open import only_transient, opaque, open_home
-from huntonce.flows.pages import told_as_page
+from huntonce.flows.pages import Note, told_as_page
 from huntonce.flows.story import tell
 from huntonce.flows.waiting import show_waiting
 from huntonce.models.case import Case, Determination
@@ -101,12 +101,12 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
     return ended
 
 
-def tell_sent(sent: Dispatched) -> None:
+def note_sent(note: Note, sent: Dispatched) -> None:
     """What left for desks and stores of rules, and what could not."""
     lines = [f"{count(len(sent.sent), 'message')} sent"] if sent.sent else []
     lines += [f"could not be sent: {key}: {why}" for key, why in sent.failed]
     if lines:
-        tell("Sent", *lines, sent=len(sent.sent))
+        note("Sent", *lines)
 
 
 @flow(name="close-the-loop")
@@ -128,13 +128,13 @@ def close_the_loop(
     """
     if bool(case) != (determination is not None):
         raise DomainError("a case and a determination belong together", hint="give both or none")
-    with open_home(home) as opened, told_as_page("close-the-loop", "The loop closed"):
+    with open_home(home) as opened, told_as_page("close-the-loop", "The loop closed") as tell_page:
         kit = opened.kit()
         if determination is not None:
             close(kit, case.upper(), determination, note)
-            tell("Case", f"{case.upper()} closed as {determination.value}")
+            tell_page("Case", f"{case.upper()} closed as {determination.value}")
         sent = dispatch(kit)
-        tell_sent(sent)
+        note_sent(tell_page, sent)
         closed = learn(kit, opened.outlets())
         show_waiting(kit)
     return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
@@ -177,18 +177,18 @@ def decide_proposal(
             P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened, told_as_page("decide-proposal", "A decision"):
+    with open_home(home) as opened, told_as_page("decide-proposal", "A decision") as note:
         kit = opened.kit()
         made = decide(
             kit, proposal.strip().upper(), approve=decision == "approve", by=decided_by, code=code
         )
-        tell(
+        note(
             "Decision",
             f"{made.id} is {made.state.value}: {made.summary}",
             f"decided by {', '.join(made.approvals) or decided_by}",
         )
         replan(kit, made, opened.outlets())
-        tell_sent(dispatch(kit))
+        note_sent(note, dispatch(kit))
         publish(kit, opened.outlets())
         show_waiting(kit)
     return {

@@ -49,9 +49,9 @@ def run_detections_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[st
         siem: Where to run them: lake, or the name of a SIEM in huntonce.toml or of a block.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened, told_as_page("run-detections", "Detections run"):
+    with open_home(home) as opened, told_as_page("run-detections", "Detections run") as note:
         ran = run_and_tell(opened.kit(siem))
-        tell("Detections", f"{count(len(ran.rows), 'detection')} on duty ran")
+        note("Detections", f"{count(len(ran.rows), 'detection')} on duty ran")
     return {
         "until": ran.until.isoformat() if ran.until else None,
         "detections": {row.detection.id: row.fresh for row in ran.rows},

@@ -11,7 +11,7 @@ from pydantic import Field
 from huntonce.flows.events import announce
 from huntonce.flows.forms import HomePath, SiemName, titled
 from huntonce.flows.open import only_transient, opaque, open_home
-from huntonce.flows.pages import told_as_page
+from huntonce.flows.pages import Note, told_as_page
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
 from huntonce.models.hypothesis import Hypothesis
@@ -98,11 +98,11 @@ def pull_intel(
         source: Name of one source, in huntonce.toml or of a block; empty: all of them.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened, told_as_page("pull-intel", "Intel pulled"):
+    with open_home(home) as opened, told_as_page("pull-intel", "Intel pulled") as note:
         sources = (opened.source(source),) if source else opened.sources()
         pulled = pull_all(opened.kit(), sources)
         if not sources:
-            tell("Intel", "no source is connected: make a block Huntonce TAXII source, or [intel]")
+            note("Intel", "no source is connected: make a block Huntonce TAXII source, or [intel]")
     errors = [c.error for c in pulled if c.error is not None]
     if errors and len(errors) == len(pulled):
         # The first one as it is: a run whose only fault may pass can be tried again.
@@ -133,7 +133,7 @@ def plan_hunts(
         most: How many hunts to ask for now, by priority; the rest is left for the next time.
         home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened, told_as_page("plan-hunts", "Hunts asked for"):
+    with open_home(home) as opened, told_as_page("plan-hunts", "Hunts asked for") as note:
         kit = opened.kit(siem)
         abandon_dead(kit)
         made = derive(opaque(kit))
@@ -152,7 +152,7 @@ def plan_hunts(
                 "hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id, siem=siem
             )
         if made.hypotheses:
-            _tell_plan(made, due, waiting, siem if window else "")
+            _note_plan(note, made, due, waiting, siem if window else "")
     return {
         "hypotheses": len(made.hypotheses),
         "new": list(made.new),
@@ -161,14 +161,15 @@ def plan_hunts(
     }
 
 
-def _tell_plan(made: Hypothesised, due: Sequence[Hypothesis], waiting: int, siem: str) -> None:
+def _note_plan(
+    note: Note, made: Hypothesised, due: Sequence[Hypothesis], waiting: int, siem: str
+) -> None:
     """The plan in words; ``siem`` is empty where it holds no events."""
     head = f"{count(len(made.hypotheses), 'hypothesis')}, {len(made.new)} of them new"
     held = "" if siem else "; nothing to hunt in: the SIEM holds no events"
     later = f"; {waiting} left for the next time" if waiting else ""
-    tell(
+    note(
         "Plan",
         f"{head}; {count(len(due), 'hunt')} asked for{later}{held}",
         *[f"{one.id} {one.technique_id} {one.technique_name}, in {siem}" for one in due],
-        due=len(due),
     )

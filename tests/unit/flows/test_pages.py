@@ -19,17 +19,17 @@ def test_what_was_told_is_the_page_and_still_heard_by_others(
     heard: list[str] = []
     with (
         listening(lambda told: heard.extend(told.lines)),
-        pages.told_as_page("pull-intel", "Intel pulled"),
+        pages.told_as_page("pull-intel", "Intel pulled") as note,
     ):
         tell("Intel", "sector: 2 objects", "set aside: [x](javascript:1)")
-        tell("Sent", "1 message sent")
+        note("Sent", "1 message sent")
 
     (page,) = written
     assert (page["key"], page["description"]) == ("pull-intel", "sector: 2 objects")
     assert page["markdown"].startswith("# Intel pulled\n\n## Intel\n\n- sector\\: 2 objects")
     assert "## Sent" in page["markdown"]
     assert "](javascript" not in page["markdown"]
-    assert len(heard) == 3
+    assert heard == ["sector: 2 objects", "set aside: [x](javascript:1)"]
 
 
 def test_a_run_without_news_says_so(written: list[dict[str, str]]) -> None:
