@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 from pydantic import BaseModel, ValidationError
 
 from huntonce.connectors.siem.registry import kinds
-from huntonce.flows.connected import told
+from huntonce.flows.connected import Namesakes, told
 from huntonce.flows.desksettings import CASE_KINDS, TICKET_KINDS, third_parties
 from huntonce.flows.settings import DestinationSettings, TaxiiSettings
 from huntonce.models.errors import ConfigError
@@ -39,11 +39,11 @@ def connectors_of(section: str) -> dict[str, Any]:
     """The connectors that operators made as blocks, by name, for one section of the settings.
 
     Those of ``intel`` and ``publish`` are read and checked; SIEMs and desks are as the file would
-    have them, and are checked when one is used.
+    have them, and are checked when one is used; where blocks of several kinds have one name, that
+    name stands for none of them (``Namesakes``).
 
     Raises:
-        ConfigError: A block was saved with values that its connector does not take, or two
-            blocks of one section have the same name.
+        ConfigError: A block of these was saved with values that its connector does not take.
     """
     if section in TAXII:
         slug, settings = TAXII[section]
@@ -55,13 +55,13 @@ def connectors_of(section: str) -> dict[str, Any]:
     by_slug = {slug_of(family, kind): kind for kind in known}
     found: dict[str, Any] = {}
     for name, slug, data in _saved(tuple(by_slug)):
-        if name in found:
-            raise ConfigError(
-                f"two blocks of {section} are called {name}: which one is meant cannot be told",
-                hint="delete or rename one of them on the Blocks page",
-            )
         given = {key: value for key, value in data.items() if value is not None}
-        found[name] = {**given, "kind": by_slug[slug]}
+        same = found.get(name)
+        if same is None:
+            found[name] = {**given, "kind": by_slug[slug]}
+        else:
+            kinds_of = same.kinds if isinstance(same, Namesakes) else (same["kind"],)
+            found[name] = Namesakes(name, (*kinds_of, by_slug[slug]))
     return found
 
 

@@ -9,10 +9,11 @@ a type is read, and no block could be loaded then), and no page of ours fetches 
 """
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from types import new_class
-from typing import Annotated, Any
+from types import NoneType, new_class
+from typing import Annotated, Any, get_args
 
 from prefect.blocks.core import Block
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
@@ -23,7 +24,6 @@ from huntonce.connectors.siem.registry import find_kind, kinds
 from huntonce.flows.blockreading import TAXII, desk_kinds, slug_of
 from huntonce.flows.connected import told
 from huntonce.flows.desksettings import CASE_KINDS, TICKET_KINDS, DeskSettings
-from huntonce.flows.settings import DestinationSettings, TaxiiSettings
 from huntonce.models.errors import ConfigError
 
 _NAMES = {
@@ -35,6 +35,8 @@ _NAMES = {
     "iris": "IRIS",
 }
 """How products write themselves, where it is not their kind with a capital letter."""
+_SHORT = {word: word.upper() for word in ("api", "ca", "id", "pap", "tlp", "url")}
+"""Words of field names that are written in capitals."""
 _EVERY_DESK = ("url", "token", "max_tlp", "labels", "home_url", "ca", "timeout")
 _DESK_FIELDS: Mapping[str, tuple[str, ...]] = {
     "jira": ("email", "project", "issue_type", "done", "reopened"),
@@ -57,22 +59,11 @@ def _snippet(line: str) -> str:
     return f"```python\n# {line}\n```"
 
 
-class TaxiiSource(Block, TaxiiSettings):
-    """A TAXII 2.1 collection that intel is pulled from (pull-intel, loop)."""
-
-    _block_type_name = "Huntonce TAXII source"
-    _block_type_slug = TAXII["intel"][0]
-    _description = "A TAXII 2.1 collection that Huntonce pulls intel from."
-    _code_example = _snippet("prefect deployment run pull-intel/pull-intel -p source=BLOCK_NAME")
-
-
-class TaxiiDestination(Block, DestinationSettings):
-    """A TAXII 2.1 collection that our intel goes to, up to its TLP ceiling (publish-intel)."""
-
-    _block_type_name = "Huntonce TAXII destination"
-    _block_type_slug = TAXII["publish"][0]
-    _description = "A TAXII 2.1 collection that Huntonce publishes to, up to a TLP ceiling."
-    _code_example = _snippet("prefect deployment run publish-intel/publish-intel")
+def taxii_block(section: str, name: str, description: str, usage: str) -> type[Block]:
+    """The block type of TAXII collections of a section of the settings (intel, publish)."""
+    slug, settings = TAXII[section]
+    fields = {name: _field(field) for name, field in settings.model_fields.items()}
+    return _block_type(name, slug, settings, fields, description=description, usage=usage)
 
 
 def siem_block(kind: str, settings: type[BaseModel]) -> type[Block]:
@@ -80,10 +71,11 @@ def siem_block(kind: str, settings: type[BaseModel]) -> type[Block]:
     fields = {n: f for n, f in settings.model_fields.items() if n != "kind"}
     words = " ".join((settings.__doc__ or "").split()) or f"A SIEM of kind {kind}."
     return _block_type(
-        kind,
-        "siem",
+        f"SIEM: {_product(kind)}",
+        slug_of("siem", kind),
         settings,
         {name: _field(field) for name, field in fields.items()},
+        kind=kind,
         description=f"{words} Huntonce hunts there.",
         usage="prefect deployment run hunt/hunt -p siem=BLOCK_NAME",
     )
@@ -100,21 +92,23 @@ def desk_block(kind: str) -> type[Block]:
     if kind not in TICKET_KINDS | CASE_KINDS:
         what = "tickets or cases"
     return _block_type(
-        kind,
-        "desk",
+        f"desk: {_product(kind)}",
+        slug_of("desk", kind),
         DeskSettings,
         {n: _field(DeskSettings.model_fields[n], required=n in needed) for n in names},
+        kind=kind,
         description=f"A desk where Huntonce opens {what}.",
         usage=f'{what}.desk = "BLOCK_NAME"  # in huntonce.toml',
     )
 
 
 def _block_type(
-    kind: str,
-    family: str,
+    title: str,
+    slug: str,
     settings: type[BaseModel],
     fields: Mapping[str, tuple[Any, Any]],
     *,
+    kind: str = "",
     description: str,
     usage: str,
 ) -> type[Block]:
@@ -129,33 +123,37 @@ def _block_type(
             raise ValueError(told(error)) from None
         return self
 
-    product = _NAMES.get(kind, kind.capitalize())
     body = {
         "__module__": __name__,
         "__doc__": description,
         "__annotations__": {name: annotation for name, (annotation, _) in fields.items()},
         **{name: field for name, (_, field) in fields.items()},
-        "_block_type_name": f"Huntonce {_FAMILIES[family]}: {product}",
-        "_block_type_slug": slug_of(family, kind),
+        "_block_type_name": f"Huntonce {title}",
+        "_block_type_slug": slug,
         "_description": description,
         "_code_example": _snippet(usage),
-        "model_config": ConfigDict(hide_input_in_errors=True),
+        "model_config": ConfigDict(
+            hide_input_in_errors=True, field_title_generator=lambda name, _: title_of(name)
+        ),
         "whole": model_validator(mode="after")(whole),
     }
-    name = f"{product.replace(' ', '')}{family.capitalize()}"
+    name = "".join(word[:1].upper() + word[1:] for word in re.findall(r"\w+", title))
     return new_class(name, (Block,), {}, lambda namespace: namespace.update(body))
 
 
-_FAMILIES = {"siem": "SIEM", "desk": "desk"}
+def _product(kind: str) -> str:
+    return _NAMES.get(kind, kind.capitalize())
+
+
+def title_of(name: str) -> str:
+    """A field's name as a title: ``max_tlp`` is "Max TLP"."""
+    first, *rest = (_SHORT.get(word, word) for word in name.split("_"))
+    return " ".join((first[:1].upper() + first[1:], *rest))
 
 
 def _field(field: FieldInfo, *, required: bool = False) -> tuple[Any, Any]:
     """A field of the settings as a field of a block: annotation with its limits, and default."""
-    annotation: Any = field.annotation
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        # As a definition of its own it would bring its own name and words into the form.
-        words = {"type": "string", "enum": [str(member.value) for member in annotation]}
-        annotation = Annotated[annotation, WithJsonSchema(words)]
+    annotation: Any = _inline(field.annotation)
     for limit in field.metadata:
         annotation = Annotated[annotation, limit]
     if field.default_factory is not None:
@@ -164,6 +162,18 @@ def _field(field: FieldInfo, *, required: bool = False) -> tuple[Any, Any]:
         )
     default = PydanticUndefined if required else field.default
     return annotation, Field(default, description=field.description)
+
+
+def _inline(annotation: object) -> object:
+    """An enum in its place: as a definition of its own it brings its name and words into forms."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        words = {"type": "string", "enum": [str(member.value) for member in annotation]}
+        return Annotated[annotation, WithJsonSchema(words)]
+    members = get_args(annotation)
+    if NoneType in members and len(members) == 2:  # noqa: PLR2004 - one thing, or none
+        only: Any = _inline(next(m for m in members if m is not NoneType))
+        return only | None
+    return annotation
 
 
 def _siem_blocks() -> Iterator[type[Block]]:
@@ -175,8 +185,18 @@ def _siem_blocks() -> Iterator[type[Block]]:
 
 
 BLOCKS: tuple[type[Block], ...] = (
-    TaxiiSource,
-    TaxiiDestination,
+    taxii_block(
+        "intel",
+        "TAXII source",
+        "A TAXII 2.1 collection that Huntonce pulls intel from.",
+        "prefect deployment run pull-intel/pull-intel -p source=BLOCK_NAME",
+    ),
+    taxii_block(
+        "publish",
+        "TAXII destination",
+        "A TAXII 2.1 collection that Huntonce publishes to, up to a TLP ceiling.",
+        "prefect deployment run publish-intel/publish-intel",
+    ),
     *_siem_blocks(),
     *(desk_block(kind) for kind in desk_kinds()),
 )

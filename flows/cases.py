@@ -7,17 +7,19 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath
+from huntonce.flows.forms import HomePath, titled
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import Note, told_as_page
 from huntonce.flows.story import tell
 from huntonce.flows.waiting import show_waiting
 from huntonce.models.case import Case, Determination
 from huntonce.models.errors import DomainError
 from huntonce.models.hunt import HuntRun
 from huntonce.models.publication import HELD, Publication, PublicationState
+from huntonce.models.report.words import count
 from huntonce.models.stages.approve import decide
 from huntonce.models.stages.close import close, sync_desks
-from huntonce.models.stages.dispatch import dispatch
+from huntonce.models.stages.dispatch import Dispatched, dispatch
 from huntonce.models.stages.follow import Followed
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.learn import plan_case, plan_ruled_out, replan, unplanned
@@ -99,12 +101,20 @@ def publish(kit: Kit, outlets: tuple[Outlet, ...]) -> tuple[Publication, ...]:
     return ended
 
 
+def note_sent(note: Note, sent: Dispatched) -> None:
+    """What left for desks and stores of rules, and what could not."""
+    lines = [f"{count(len(sent.sent), 'message')} sent"] if sent.sent else []
+    lines += [f"could not be sent: {key}: {why}" for key, why in sent.failed]
+    if lines:
+        note("Sent", *lines)
+
+
 @flow(name="close-the-loop")
 def close_the_loop(
-    case: Annotated[str, Field(max_length=40)] = "",
-    determination: Determination | None = None,
-    note: Annotated[str, Field(max_length=20_000)] = "",
-    home: HomePath = None,
+    case: Annotated[str, Field(max_length=40), titled("Case")] = "",
+    determination: Annotated[Determination | None, titled("Determination")] = None,
+    note: Annotated[str, Field(max_length=20_000), titled("Note")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Send what waits, take over how tickets and cases stand, plan what they and hunts taught us.
 
@@ -112,30 +122,32 @@ def close_the_loop(
 
     Args:
         case: A case to close at the built-in desk (CASE-1); empty: none.
-        determination: What IR concluded; needed with a case.
+        determination: What IR concluded; with a case it must be chosen, else it stays None.
         note: What IR learned, in words; goes with a case.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     if bool(case) != (determination is not None):
         raise DomainError("a case and a determination belong together", hint="give both or none")
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("close-the-loop", "The loop closed") as tell_page:
         kit = opened.kit()
         if determination is not None:
             close(kit, case.upper(), determination, note)
+            tell_page("Case", f"{case.upper()} closed as {determination.value}")
         sent = dispatch(kit)
+        note_sent(tell_page, sent)
         closed = learn(kit, opened.outlets())
         show_waiting(kit)
     return {"sent": len(sent.sent), "closed": [case.id for case in closed]}
 
 
 @flow(name="publish-intel")
-def publish_intel(home: HomePath = None) -> dict[str, Any]:
+def publish_intel(home: HomePath = "") -> dict[str, Any]:
     """Send approved publications to their TAXII collections.
 
     Args:
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("publish-intel", "Intel sent"):
         ended = publish(opened.kit(), opened.outlets())
     return {
         state.value: sum(p.state is state for p in ended)
@@ -146,11 +158,11 @@ def publish_intel(home: HomePath = None) -> dict[str, Any]:
 
 @flow(name="decide-proposal")
 def decide_proposal(
-    proposal: Annotated[str, Field(min_length=1, max_length=40)],
-    decision: Literal["approve", "reject"],
-    decided_by: Annotated[str, Field(min_length=1, max_length=100)],
-    code: Annotated[str, Field(max_length=64)] = "",
-    home: HomePath = None,
+    proposal: Annotated[str, Field(min_length=1, max_length=40), titled("Proposal")],
+    decision: Annotated[Literal["approve", "reject"], titled("Decision")],
+    decided_by: Annotated[str, Field(min_length=1, max_length=100), titled("Decided by")],
+    code: Annotated[str, Field(max_length=64), titled("Code")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Approve or reject a change that waits for a person; what was approved is sent.
 
@@ -160,18 +172,23 @@ def decide_proposal(
     Args:
         proposal: Id of the proposal, for example P-1 (the page "proposals" lists them).
         decision: What you decide.
-        decided_by: Your name.
+        decided_by: Your name; where approvers are set up, the one that you have there.
         code: Where approvers are set up, your code for this decision, made with: huntonce decide
             P-1 approve --by NAME --code-only. Never your token: everybody can read this form.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("decide-proposal", "A decision") as note:
         kit = opened.kit()
         made = decide(
             kit, proposal.strip().upper(), approve=decision == "approve", by=decided_by, code=code
         )
+        note(
+            "Decision",
+            f"{made.id} is {made.state.value}: {made.summary}",
+            f"decided by {', '.join(made.approvals) or decided_by}",
+        )
         replan(kit, made, opened.outlets())
-        dispatch(kit)
+        note_sent(note, dispatch(kit))
         publish(kit, opened.outlets())
         show_waiting(kit)
     return {

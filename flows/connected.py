@@ -1,6 +1,6 @@
 """Connectors made elsewhere than in the settings, put beside those. Imports no Prefect."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,26 @@ from huntonce.flows.desksettings import BUILTIN, DeskSettings, check_choice
 from huntonce.flows.settings import Settings
 from huntonce.models.errors import ConfigError
 from huntonce.models.ports import Siem
+
+
+class Namesakes(dict[str, Any]):
+    """Stands for a name that several connectors made elsewhere have: it has no settings.
+
+    Whoever asks for the name is refused; nobody else is.
+    """
+
+    def __init__(self, name: str, kinds: Iterable[str]) -> None:
+        super().__init__()
+        self.name = name
+        self.kinds = tuple(sorted(kinds))
+
+    def error(self) -> ConfigError:
+        """Why the name cannot be used, and what to do."""
+        return ConfigError(
+            f"{len(self.kinds)} blocks are called {self.name} ({', '.join(self.kinds)}): "
+            "which one is meant cannot be told",
+            hint="on the Blocks page delete all but one of them, or make one anew by another name",
+        )
 
 
 def with_elsewhere(settings: Settings, elsewhere: Callable[[str], Mapping[str, Any]]) -> Settings:
@@ -42,7 +62,7 @@ def open_siem(settings: Settings, name: str, home: Path) -> Siem:
     """The SIEM of a name in the settings.
 
     Raises:
-        ConfigError: There is none, or its settings are wrong.
+        ConfigError: There is none, or several, or its settings are wrong.
     """
     given = settings.siems.get(name)
     if given is None:
@@ -52,6 +72,8 @@ def open_siem(settings: Settings, name: str, home: Path) -> Siem:
             hint=f"use {known}, or add [siems.{name}] to the settings "
             "(commands do not read Prefect's blocks, flows do)",
         )
+    if isinstance(given, Namesakes):
+        raise given.error()
     from huntonce.connectors.siem.registry import read_settings
 
     kind, read = read_settings(name, given, home)
@@ -66,6 +88,8 @@ def told(error: ValidationError) -> str:
 
 
 def _desk(name: str, given: Mapping[str, Any]) -> DeskSettings:
+    if isinstance(given, Namesakes):
+        raise given.error()
     try:
         return DeskSettings.model_validate(dict(given))
     except ValidationError as error:

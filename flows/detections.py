@@ -6,10 +6,12 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.forms import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import told_as_page
 from huntonce.flows.story import tell
+from huntonce.models.report.words import count
 from huntonce.models.stages.guard import GuardRun, run_detections
 from huntonce.models.stages.kit import Kit
 
@@ -40,15 +42,16 @@ def run_and_tell(kit: Kit) -> GuardRun:
 
 
 @flow(name="run-detections")
-def run_detections_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+def run_detections_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[str, Any]:
     """Run every promoted detection over what came in since the last run.
 
     Args:
-        siem: SIEM to run them on.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where to run them: lake, or the name of a SIEM in huntonce.toml or of a block.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("run-detections", "Detections run") as note:
         ran = run_and_tell(opened.kit(siem))
+        note("Detections", f"{count(len(ran.rows), 'detection')} on duty ran")
     return {
         "until": ran.until.isoformat() if ran.until else None,
         "detections": {row.detection.id: row.fresh for row in ran.rows},

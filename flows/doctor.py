@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from huntonce.flows.blocklook import namesakes
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.reach import reaching
 from huntonce.flows.secrecy import open_to_others
-from huntonce.models.errors import ConfigError, HuntonceError
+from huntonce.flows.signals import server_of
+from huntonce.models.errors import ConfigError, HuntonceError, TransientError
 from huntonce.models.outbox import MessageState
 from huntonce.models.state.store import Store
 
@@ -84,6 +86,24 @@ def examine(home: Home, *, connect: bool = False, deep: bool = False) -> Iterato
                 )
             else:
                 yield Check(name=name, health=Health.OK, says=found.says)
+        yield from _blocks(home)
+
+
+def _blocks(home: Home) -> Iterator[Check]:
+    """Names that several blocks have, on the server that this home has, if any."""
+    server = server_of(home.path)
+    if not server:
+        return
+    try:
+        twice = namesakes(server, {"siem": home.settings.siems, "desk": home.settings.desks})
+    except TransientError as error:
+        yield _unseen("blocks", f"{error}; {error.hint}")
+        return
+    for same in twice:
+        refusal = same.error()
+        yield _fail(f"block {same.name}", str(refusal), refusal.hint, settings=True)
+    if not twice:
+        yield Check(name="blocks", health=Health.OK, says="no two of one sort have one name")
 
 
 def _settings(home: Home) -> Check:

@@ -7,9 +7,10 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.events import announce
-from huntonce.flows.intel import HomePath, SiemName
+from huntonce.flows.forms import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import told_as_page
 from huntonce.flows.story import tell
 from huntonce.models.detection import Detection
 from huntonce.models.report.markdown import escape
@@ -80,12 +81,12 @@ def verify_and_tell(kit: Kit) -> Verified:
 
 
 @flow(name="probe-telemetry")
-def probe_telemetry(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+def probe_telemetry(siem: SiemName = "lake", home: HomePath = "") -> dict[str, Any]:
     """Measure all evidence, surface the gaps hypotheses wait on, and check the detections.
 
     Args:
-        siem: SIEM to measure.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: What to measure: lake, or the name of a SIEM in huntonce.toml or of a block.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)
@@ -118,14 +119,14 @@ def probe_telemetry(siem: SiemName = "lake", home: HomePath = None) -> dict[str,
 
 
 @flow(name="verify-gaps")
-def verify_gaps_flow(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+def verify_gaps_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[str, Any]:
     """Probe again for every open gap; those that pass often enough in a row are closed.
 
     Args:
-        siem: SIEM to probe.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where to probe: lake, or the name of a SIEM in huntonce.toml or of a block.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("verify-gaps", "Gaps probed again"):
         verified = verify_and_tell(opened.kit(siem))
     return {
         "passed": [gap.id for gap in verified.passed],

@@ -10,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
+from huntonce.flows.forms import HomePath, SiemName, titled
 from huntonce.flows.gaps import watch_and_tell
-from huntonce.flows.intel import HomePath, SiemName
 from huntonce.flows.limits import asking
 from huntonce.flows.open import RETRIES, RETRY_AFTER, again, only_transient, opaque, open_home
 from huntonce.flows.story import tell
-from huntonce.flows.waiting import show_waiting, waiting
+from huntonce.flows.waiting import form, show_waiting, waiting
 from huntonce.models.content_hunts import TASKS
 from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap
@@ -23,7 +23,7 @@ from huntonce.models.hunt import HuntRun
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.ledger import LedgerAnswer, NotDueError
 from huntonce.models.report.addresses import address_at
-from huntonce.models.report.markdown import hunt_page
+from huntonce.models.report.markdown import FORM, hunt_page
 from huntonce.models.report.words import count, why
 from huntonce.models.stages.hunt import HuntResult, prepare
 from huntonce.models.stages.hypothesise import ledger
@@ -163,6 +163,7 @@ def _show(kit: Kit, result: HuntResult, settled: Settled) -> None:
     _tell_outcomes(settled)
     run = settled.run
     ours = {*run.gap_ids, *run.detection_ids, *run.case_ids}
+    asked = [p for p in waiting(kit) if p.subject in ours]
     create_markdown_artifact(
         key=settled.run.id.lower(),
         markdown=hunt_page(
@@ -172,10 +173,10 @@ def _show(kit: Kit, result: HuntResult, settled: Settled) -> None:
             settled.gaps,
             settled.detections,
             settled.cases,
-            [p for p in waiting(kit) if p.subject in ours],
-            _addresses(kit, settled),
+            asked,
+            {**_addresses(kit, settled), FORM: form() if asked else ""},
         ),
-        description=f"{hypothesis.technique_id}: {settled.run.verdict}",
+        description=f"{hypothesis.technique_id}: {settled.run.verdict}".replace("_", " "),
     )
     _announce(settled)
 
@@ -304,25 +305,27 @@ def _tell_outcomes(settled: Settled) -> None:
 
 @flow(name="hunt", timeout_seconds=LONGEST.total_seconds())
 def hunt(
-    target: Annotated[str, Field(min_length=1, max_length=200, pattern=TARGET)] = "T1053.005",
-    since: datetime | None = None,
-    until: datetime | None = None,
+    target: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=TARGET), titled("Target")
+    ] = "T1053.005",
+    since: Annotated[datetime | None, titled("Since")] = None,
+    until: Annotated[datetime | None, titled("Until")] = None,
     siem: SiemName = "lake",
-    once: bool = False,
-    dry_run: bool = False,
-    home: HomePath = None,
+    once: Annotated[bool, titled("Only what is new")] = False,
+    dry_run: Annotated[bool, titled("Dry run")] = False,
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Hunt for one behaviour now, and settle its outcomes: gaps, detections, cases.
 
     Args:
         target: What to hunt for: a technique (T1053.005, or its name), a hypothesis (H-1) or the
             name of a hunt.
-        since: Start of the window; None: from the first event held.
-        until: End of the window; None: to the last event held.
+        since: Start of the window; leave it None to begin with the first event held.
+        until: End of the window; leave it None to end with the last event held.
         siem: Where to look: lake, or the name of a SIEM in huntonce.toml or of a block.
         once: Obey the ledger and hunt only what nobody has looked at yet. Off, it looks again.
         dry_run: Query and show what is found, but record and send nothing.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         kit = opened.kit(siem)

@@ -1,5 +1,6 @@
 """Flows around intel: pull it, and plan hunts from it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -8,9 +9,12 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
 from huntonce.flows.events import announce
+from huntonce.flows.forms import HomePath, SiemName, titled
 from huntonce.flows.open import only_transient, opaque, open_home
+from huntonce.flows.pages import Note, told_as_page
 from huntonce.flows.story import tell
 from huntonce.models.errors import ConnectorError, TransientError
+from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.intake import IntelSource
 from huntonce.models.intel import AddCounts
 from huntonce.models.report.words import count
@@ -18,14 +22,6 @@ from huntonce.models.stages.collect import Collected, collect, failure_of, failu
 from huntonce.models.stages.hypothesise import Hypothesised, hypothesise
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.operate import abandon_dead, default_window, to_hunt
-
-HomePath = str | None
-"""Folder of a home as a flow's parameter; None: HUNTONCE_HOME, else .huntonce.
-
-Prefect shows a parameter's description in its form from the docstring's Args only.
-"""
-SiemName = Annotated[str, Field(min_length=1, max_length=100)]
-"""Name of a SIEM as a flow's parameter."""
 
 
 @task(
@@ -90,8 +86,8 @@ def _failed(feed: str, error: ConnectorError) -> Collected:
 
 @flow(name="pull-intel")
 def pull_intel(
-    source: Annotated[str, Field(max_length=200)] = "",
-    home: HomePath = None,
+    source: Annotated[str, Field(max_length=200), titled("Source")] = "",
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Pull intel from the configured TAXII sources, from where the last complete pull ended.
 
@@ -100,11 +96,13 @@ def pull_intel(
 
     Args:
         source: Name of one source, in huntonce.toml or of a block; empty: all of them.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("pull-intel", "Intel pulled") as note:
         sources = (opened.source(source),) if source else opened.sources()
         pulled = pull_all(opened.kit(), sources)
+        if not sources:
+            note("Intel", "no source is connected: make a block Huntonce TAXII source, or [intel]")
     errors = [c.error for c in pulled if c.error is not None]
     if errors and len(errors) == len(pulled):
         # The first one as it is: a run whose only fault may pass can be tried again.
@@ -122,24 +120,25 @@ def pull_intel(
 @flow(name="plan-hunts")
 def plan_hunts(
     siem: SiemName = "lake",
-    most: Annotated[int, Field(ge=0, le=1000)] = 50,
-    home: HomePath = None,
+    most: Annotated[int, Field(ge=0, le=1000), titled("At most")] = 50,
+    home: HomePath = "",
 ) -> dict[str, Any]:
     """Derive hypotheses from the stored intel and ask for the hunts that the ledger wants.
 
     Each is asked for by an event (huntonce.hypothesis.ready), which starts the hunt deployment.
 
     Args:
-        siem: SIEM that the hunts would look in.
-        most: Most hunts to ask for now, by priority; the rest is left for the next time.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where the hunts would look: lake, or the name of a SIEM in huntonce.toml or of a
+            block.
+        most: How many hunts to ask for now, by priority; the rest is left for the next time.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
-    with open_home(home) as opened:
+    with open_home(home) as opened, told_as_page("plan-hunts", "Hunts asked for") as note:
         kit = opened.kit(siem)
         abandon_dead(kit)
         made = derive(opaque(kit))
         window = default_window(kit) if kit.siem.extent() else None
-        due: list[str] = []
+        due: list[Hypothesis] = []
         waiting = 0
         for hypothesis in made.hypotheses if window else ():
             answer = to_hunt(kit, hypothesis, window) if window else None
@@ -148,13 +147,29 @@ def plan_hunts(
             if len(due) >= most:
                 waiting += 1
                 continue
-            due.append(hypothesis.id)
+            due.append(hypothesis)
             announce(
                 "hypothesis.ready", hypothesis.id, technique=hypothesis.technique_id, siem=siem
             )
+        if made.hypotheses:
+            _note_plan(note, made, due, waiting, siem if window else "")
     return {
         "hypotheses": len(made.hypotheses),
         "new": list(made.new),
-        "due": due,
+        "due": [one.id for one in due],
         "left_for_later": waiting,
     }
+
+
+def _note_plan(
+    note: Note, made: Hypothesised, due: Sequence[Hypothesis], waiting: int, siem: str
+) -> None:
+    """The plan in words; ``siem`` is empty where it holds no events."""
+    head = f"{count(len(made.hypotheses), 'hypothesis')}, {len(made.new)} of them new"
+    held = "" if siem else "; nothing to hunt in: the SIEM holds no events"
+    later = f"; {waiting} left for the next time" if waiting else ""
+    note(
+        "Plan",
+        f"{head}; {count(len(due), 'hunt')} asked for{later}{held}",
+        *[f"{one.id} {one.technique_id} {one.technique_name}, in {siem}" for one in due],
+    )

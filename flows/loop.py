@@ -9,9 +9,10 @@ from prefect.cache_policies import NO_CACHE
 
 from huntonce.flows.cases import learn, publish
 from huntonce.flows.detections import run_and_tell
+from huntonce.flows.forms import HomePath, SiemName
 from huntonce.flows.gaps import verify_and_tell
 from huntonce.flows.hunting import in_one_task, measure, summary
-from huntonce.flows.intel import HomePath, SiemName, derive, pull_all
+from huntonce.flows.intel import derive, pull_all
 from huntonce.flows.limits import asking
 from huntonce.flows.open import opaque, open_home
 from huntonce.flows.progress import Progress
@@ -37,12 +38,12 @@ BATCH = 20
 
 
 @flow(name="loop")
-def loop(siem: SiemName = "lake", home: HomePath = None) -> dict[str, Any]:
+def loop(siem: SiemName = "lake", home: HomePath = "") -> dict[str, Any]:
     """Pull intel, derive hypotheses, hunt what is due, settle outcomes, feed back, report.
 
     Args:
-        siem: SIEM to hunt in.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        siem: Where to hunt: lake, or the name of a SIEM in huntonce.toml or of a block.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     told: list[Told] = []
     with open_home(home) as opened, overhearing(told.append):

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import Field
 
-from huntonce.flows.intel import HomePath
+from huntonce.flows.forms import HomePath, titled
 from huntonce.flows.open import open_home
 from huntonce.flows.reporting import period_of, read_numbers, write_report
 from huntonce.models.metrics.measure import Measures
@@ -14,9 +14,7 @@ from huntonce.models.report.definitions import DEFINITIONS
 from huntonce.models.report.markdown import table
 from huntonce.models.report.words import valued
 
-Days = Annotated[
-    int, Field(ge=0, le=3660, description="Days up to now that it is of; 0: all that is recorded.")
-]
+Days = Annotated[int, Field(ge=0, le=3660), titled("Days")]
 _PARTS = {
     "gaps": "Gaps",
     "detections": "Detections",
@@ -26,12 +24,12 @@ _PARTS = {
 
 
 @flow(name="report")
-def report(days: Days = 0, home: HomePath = None) -> dict[str, Any]:
+def report(days: Days = 0, home: HomePath = "") -> dict[str, Any]:
     """Write the HTML report with metrics.json and metrics.csv, and show the numbers here.
 
     Args:
         days: Days up to now that the report is about; 0: all since the first record.
-        home: Folder of the home; None: what the worker's HUNTONCE_HOME names.
+        home: Folder of the home; empty: the one that the worker's HUNTONCE_HOME names.
     """
     with open_home(home) as opened:
         period = period_of(opened, days=days)

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from huntonce.connectors.intel.taxii_server.settings import is_loopback
-from huntonce.flows.runtime import POOL, PrefectServer, end_group
+from huntonce.flows.runtime import PrefectServer, end_group
 from huntonce.flows.signals import leave_address
 from huntonce.models.errors import ConfigError, TerminalError
 
@@ -111,7 +111,7 @@ def register(environment: dict[str, str], home: Path, siems: Sequence[str]) -> N
 
 
 def _start_worker(environment: dict[str, str], home: Path, runs: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+    command = [sys.executable, "-m", "huntonce.flows.worker"]
     command += ["--name", "huntonce-worker", "--limit", str(runs)]
     with (home / "prefect" / "worker.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments

@@ -175,9 +175,11 @@ class RulesSettings(_Part):
 class CollectionSettings(_Part):
     """Where a TAXII 2.1 collection is, and how we log in there."""
 
-    url: str = Field("", description="Address of the collection; or instead")
-    discovery: str = Field("", description="address of the server's discovery, and")
-    collection: str = Field("", description="id, alias or title of the collection there.")
+    url: str = Field(
+        "", description="Address of the collection; or give discovery and collection instead."
+    )
+    discovery: str = Field("", description="Address of the server's discovery.")
+    collection: str = Field("", description="Id, alias or title of the collection found there.")
     username: str = Field("", description="For basic authentication.")
     password: SecretStr = Field(SecretStr(""), description="For basic authentication.")
     token: SecretStr = Field(SecretStr(""), description="For servers that log in by a token.")

@@ -24,7 +24,7 @@ def signal(home: Home, event: str, subject: str, **payload: object) -> bool:
 
     The server is PREFECT_API_URL, else the one that serves this home.
     """
-    api = os.environ.get("PREFECT_API_URL") or _served(home.path)
+    api = server_of(home.path)
     if not api:
         return False
     kind = event.split(".", 1)[0]
@@ -40,7 +40,7 @@ def signal(home: Home, event: str, subject: str, **payload: object) -> bool:
         "payload": {"subject": subject, **payload},
     }
     with suppress(httpx.HTTPError):
-        sent = httpx.post(f"{api}/events", json=[body], headers=_login(), timeout=WITHIN)
+        sent = httpx.post(f"{api}/events", json=[body], headers=login(), timeout=WITHIN)
         return sent.is_success
     return False
 
@@ -52,7 +52,11 @@ def leave_address(home: Path, api_url: str) -> Path:
     return path
 
 
-def _served(home: Path) -> str:
+def server_of(home: Path) -> str:
+    """Address of the API that a home's commands speak to; empty where there is none."""
+    named = os.environ.get("PREFECT_API_URL", "")
+    if named:
+        return named
     try:
         found = json.loads((home / PLACE).read_text())
     except (OSError, ValueError):
@@ -60,7 +64,8 @@ def _served(home: Path) -> str:
     return str(found.get("url", "")) if isinstance(found, dict) else ""
 
 
-def _login() -> dict[str, str]:
+def login() -> dict[str, str]:
+    """Headers that a server behind a login wants, where the environment has one."""
     pair = os.environ.get("PREFECT_API_AUTH_STRING", "")
     if not pair:
         return {}

@@ -1,9 +1,11 @@
 """Markdown pages for operators. What comes from data is escaped: it cannot render as anything."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import quote
 
 from huntonce.models.case import Case
 from huntonce.models.detection import Detection
@@ -16,7 +18,10 @@ from huntonce.models.proposal import Proposal
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&:@/])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_CELL = 600
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/?=&%-]*)?")
+_PLAIN = re.compile(r"[A-Za-z0-9 #/-]{1,80}")
+"""Text of which nothing means anything within a link."""
+_PATH = r"/(?!/)[A-Za-z0-9._~/?=&%-]*"
+_ADDRESS = re.compile(rf"https?://[A-Za-z0-9.:\[\]-]+(?:{_PATH}|/)?|{_PATH}")
 
 
 class Linked(NamedTuple):
@@ -28,8 +33,11 @@ class Linked(NamedTuple):
     @property
     def markdown(self) -> str:
         """A link; just the text where the address is not plainly one of the web."""
-        shown = escape(self.text)
-        return f"[{shown}]({self.address})" if _ADDRESS.fullmatch(self.address) else shown
+        if not _ADDRESS.fullmatch(self.address):
+            return escape(self.text)
+        # Prefect's pages show the backslashes of escapes in a link's text.
+        shown = self.text if _PLAIN.fullmatch(self.text) else escape(self.text)
+        return f"[{shown}]({self.address})"
 
 
 def escape(value: object, limit: int = MAX_CELL) -> str:
@@ -72,37 +80,46 @@ def steps_page(title: str, steps: Iterable[tuple[str, Sequence[str]]]) -> str:
     return "\n\n".join(parts)
 
 
-WAITING_COLUMNS = ("proposal", "change", "of", "to", "approved by", "lapses", "what it does")
+WAITING_COLUMNS = ("proposal", "what it does", "to", "approved by", "lapses")
 _MINUTE = "%Y-%m-%d %H:%M"
 DECIDE = (
     "Decide with the form of decide-proposal ([Deployments](/deployments)): the proposal's id, "
     "approve or reject, your name."
 )
+FORM = "decide-proposal"
+DECIDE_BY_LINK = (
+    "A proposal's id opens the form of decide-proposal: approve or reject, and your name."
+)
 
 
-def proposals_page(proposals: Sequence[Proposal]) -> str:
-    """The changes that wait for a person."""
+def proposals_page(proposals: Sequence[Proposal], form: str = "") -> str:
+    """The changes that wait for a person.
+
+    ``form``: path of the form of decide-proposal on the server that shows the page, if known.
+    """
     if not proposals:
         return "# Proposals\n\nNothing waits for a decision."
-    return "\n\n".join(["# Proposals", DECIDE, _waiting(proposals)])
+    return "\n\n".join(["# Proposals", *_waiting(proposals, form)])
 
 
-def _waiting(proposals: Sequence[Proposal]) -> str:
-    return table(
-        WAITING_COLUMNS,
-        [
-            (
-                p.id,
-                p.change,
-                p.subject,
-                p.target,
-                ", ".join(p.approvals) or "nobody yet",
-                f"{p.expires_at:{_MINUTE}} UTC",
-                p.summary,
-            )
-            for p in proposals
-        ],
-    )
+def _waiting(proposals: Sequence[Proposal], form: str) -> tuple[str, str]:
+    rows = [
+        (
+            Linked(p.id, _filled(form, p.id)),
+            p.summary,
+            p.target,
+            ", ".join(p.approvals) or "nobody yet",
+            f"{p.expires_at:{_MINUTE}} UTC",
+        )
+        for p in proposals
+    ]
+    return DECIDE_BY_LINK if form else DECIDE, table(WAITING_COLUMNS, rows)
+
+
+def _filled(form: str, proposal: str) -> str:
+    """The form with the proposal's id in it."""
+    given = quote(json.dumps({"proposal": proposal}, separators=(",", ":")), safe="")
+    return f"{form}?parameters={given}" if form else ""
 
 
 def hunt_page(
@@ -117,9 +134,10 @@ def hunt_page(
 ) -> str:
     """A hunt as an operator reads it.
 
-    ``addresses``: where the desk shows the ticket of a gap and a case, by our id of it.
+    ``addresses``: where the desk shows the ticket of a gap and a case, by our id of it; under
+    ``FORM`` the form of decide-proposal as in ``proposals_page``.
     """
-    verdict = run.verdict.value if run.verdict else run.state.value
+    verdict = (run.verdict or run.state).value.replace("_", " ")
     parts = [
         f"# {escape(run.id)}: {escape(f'{hypothesis.technique_id} {hypothesis.technique_name}')}",
         escape(hypothesis.statement, 2000),
@@ -130,7 +148,7 @@ def hunt_page(
     if run.power is not None and run.power.words not in run.why:
         parts.append(f"**Power:** {escape(run.power.words, 2000)}")
     if proposals:
-        parts += ["## Waiting for a person", DECIDE, _waiting(proposals)]
+        parts += ["## Waiting for a person", *_waiting(proposals, addresses.get(FORM, ""))]
     if findings:
         parts.append("## Findings")
         parts.append(

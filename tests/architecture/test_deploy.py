@@ -15,7 +15,8 @@ import yaml
 from sqlalchemy import make_url
 
 from huntonce.cli.main import app
-from huntonce.flows.runtime import POOL, QUIET
+from huntonce.flows import worker
+from huntonce.flows.runtime import QUIET
 from huntonce.flows.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -48,11 +49,11 @@ def test_services_run_commands_that_exist(compose: dict[str, Any]) -> None:
 
     assert len(ours) == 3
     for service in ours:
-        program = service.get("entrypoint", ["huntonce"])[0]
-        assert program in scripts
+        program, *module = service.get("entrypoint", ["huntonce"])
+        assert program in scripts or module == ["-m", worker.__name__]
         if program == "huntonce":
             assert service["command"][0] in commands()
-    assert POOL in compose["services"]["worker"]["command"]
+    assert worker.options().parse_args(compose["services"]["worker"]["command"]).limit == 4
 
 
 def test_images_are_built_here_or_known(compose: dict[str, Any]) -> None:

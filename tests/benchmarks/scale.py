@@ -23,19 +23,25 @@ RUNS = 2
 SECONDS_A_HUNT = 60.0
 
 
-def measure(server: str, hunts: int, workers: int) -> float:
-    """Seconds in which so many workers conclude so many hunts."""
+def measure(server: str, hunts: int, workers: int) -> tuple[float, float]:
+    """Seconds in which so many workers conclude so many hunts, and the processor seconds spent.
+
+    These are of the workers, of all that they ran, and of Prefect's server from the start of the
+    first worker on; not of PostgreSQL.
+    """
     with tempfile.TemporaryDirectory() as folder, cluster(server, Path(folder)) as made:
         made.queue(hunts)
         made.served.start("plan-hunts", most=hunts)
+        before = made.spent()
         made.work(1, runs=RUNS)
         queued = wait_for(lambda: len(made.served.runs("hunt")) >= min(hunts, 5), "the queue")
         made.work(workers - 1, runs=RUNS)
         seconds = made.drain(hunts, hunts * SECONDS_A_HUNT) if queued else 0.0
+        spent = made.spent() - before
         done = Counter(run.hypothesis_key for run in outcomes(made.store)["hunts"])
     if set(done.values()) != {1} or len(done) != hunts:
         sys.exit(f"not every hunt was concluded exactly once: {done.most_common(3)}")
-    return seconds
+    return seconds, spent
 
 
 def main(arguments: list[str]) -> None:
@@ -47,9 +53,10 @@ def main(arguments: list[str]) -> None:
     try:
         print(f"{hunts} hunts, {RUNS} runs a worker, {os.cpu_count()} processors")
         for workers in numbers:
-            seconds = measure(server, hunts, workers)
-            rate = hunts / seconds * 60
-            print(f"{workers} workers: {seconds:6.0f} s, {rate:6.1f} hunts a minute", flush=True)
+            seconds, spent = measure(server, hunts, workers)
+            told = f"{seconds:6.0f} s, {hunts / seconds * 60:6.1f} hunts a minute"
+            told += f", {spent / hunts:5.1f} processor seconds a hunt"
+            print(f"{workers} workers: {told}, load {os.getloadavg()[0]:.1f}", flush=True)
     finally:
         if ours:
             postgres.stop()

@@ -14,7 +14,6 @@ from huntonce.connectors.intel.taxii_server.settings import CollectionSpec, User
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.flows.blockreading import connectors_of
-from huntonce.models.errors import ConfigError
 from huntonce.models.lab.company import LabSpec, build_company
 from tests.e2e.conftest import Run
 from tests.support.serving import Served, ask, free_port, login_of, serving, wait_for
@@ -125,6 +124,9 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
     routed = wait_for(lambda: ended(served, "close-the-loop"), "the routing")
 
     assert (hunt["state"]["type"], routed["state"]["type"]) == ("COMPLETED", "COMPLETED")
+    pages = served.pages()
+    assert "their\\-feed\\: 38 objects" in pages["pull-intel"]
+    assert "1 hunt asked for" in pages["plan-hunts"]
     (case,) = huntonce("cases", "--home", served.home)[1]["cases"]
     assert case["remote_id"]
 
@@ -138,7 +140,7 @@ def test_intel_from_a_block_is_hunted_and_routed_by_events_alone(
 
 
 def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_nobody(
-    served: Served,
+    served: Served, huntonce: Run
 ) -> None:
     nowhere = f"postgresql://us:{SECRET}@127.0.0.1:{free_port()}/events"
     save_block(served, "huntonce-siem-postgresql", "warehouse", url=nowhere)
@@ -158,10 +160,13 @@ def test_a_siem_in_a_block_is_hunted_in_by_its_name_and_its_secret_is_told_to_no
         second = save_block(
             served, "huntonce-siem-elasticsearch", "twice", url="https://two.example"
         )
-        with pytest.raises(ConfigError, match="two blocks of siems are called twice"):
-            connectors_of("siems")
-    # Else no later hunt on this server knows which of the two is meant.
+        both = connectors_of("siems")
+    code, told, _ = huntonce("doctor", "--home", served.home, environment=login_of(LOGIN))
     ask("DELETE", f"{served.api}/block_documents/{second}")
+    assert both["twice"].kinds == ("elasticsearch", "opensearch")
+    assert both["warehouse"] == siems["warehouse"]
+    assert code != 0
+    assert {c["name"]: c["health"] for c in told["checks"]}["block twice"] == "fail"
     assert siems["warehouse"] == {"kind": "postgresql", "url": nowhere}
 
 

@@ -31,7 +31,8 @@ def schema(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_every_field_has_a_title_words_and_a_control(schema: dict[str, Any]) -> None:
     for name, field in schema["properties"].items():
-        assert field["title"], name
+        assert field["title"][0].isupper(), name
+        assert "_" not in field["title"], name
         assert len(field["description"].split()) > 1, name
         for choice in field.get("anyOf", field.get("allOf", [field])):
             named = choice.get("$ref", "").rpartition("/")[2]

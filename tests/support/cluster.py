@@ -1,7 +1,6 @@
 """Huntonce on more than one process: PostgreSQL for both stores, one Prefect server, N workers."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from sqlalchemy import make_url
 
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
-from huntonce.flows.runtime import POOL, QUIET
+from huntonce.flows.runtime import QUIET
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.lab.company import LabSpec, build_company
@@ -75,7 +74,7 @@ class Cluster:
         """Start workers, each of which carries ``runs`` flow runs at a time."""
         for _ in range(count):
             name = f"worker-{len(self.workers) + 1}"
-            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+            command = [sys.executable, "-m", "huntonce.flows.worker"]
             command += ["--name", name, "--limit", str(runs)]
             self.workers.append(self._child(command, name))
 
@@ -184,8 +183,7 @@ def cluster(server: str, folder: Path, *, lean: bool = False) -> Iterator[Cluste
     """A cluster without workers over a small lab, on databases of its own; ends with the block.
 
     ``lean`` is for a test of hunts and nothing else: a concluded hunt starts no run of
-    close-the-loop, which is a second process a hunt, and workers start the engine at once instead
-    of a process that fetches code (there is none to fetch) and becomes the engine.
+    close-the-loop, which is a second process a hunt.
     """
     home = folder / "home"
     home.mkdir()
@@ -221,8 +219,6 @@ def cluster(server: str, folder: Path, *, lean: bool = False) -> Iterator[Cluste
         _register(made)
         if lean:
             _pause(made, ROUTES)
-            for name in ("hunt", "plan-hunts"):
-                _start_at_once(made, name)
         yield made
 
 
@@ -260,13 +256,6 @@ def _pause(made: Cluster, name: str) -> None:
     found = ask("POST", f"{made.served.api}/automations/filter", {})
     (one,) = [each for each in found if each["name"].endswith(name)]
     ask("PATCH", f"{made.served.api}/automations/{one['id']}", {"enabled": False})
-
-
-def _start_at_once(made: Cluster, name: str) -> None:
-    """Let a worker start a deployment's runs by a command of ours."""
-    address = f"{made.served.api}/deployments/{made.served.deployment(name)['id']}"
-    command = shlex.join([sys.executable, "-m", "prefect.engine"])
-    ask("PATCH", address, {"job_variables": {"command": command}})
 
 
 def outcomes(store: Store) -> dict[str, list[Any]]:

@@ -1,15 +1,18 @@
 """The doctor: each fault is seen, named, and comes with what to do."""
 
+import json
 import os
 import sqlite3
 from pathlib import Path
 
+import httpx
 import pytest
 
 from huntonce.connectors.siem.lake.layout import files, partitions
 from huntonce.connectors.siem.lake.upkeep import compact, retain
 from huntonce.models.state.store import open_store, sqlite_url
 from tests.integration.care.homes import RUN, app, checks, home_at, put_message
+from tests.support.serving import free_port
 from tests.support.sweeping import Site, process
 
 pytestmark = pytest.mark.integration
@@ -207,3 +210,52 @@ def test_the_page_fits_eighty_columns_and_shows_no_control_characters(home: Path
     assert max(map(len, shown.splitlines())) <= 80
     assert "\x1b" not in shown
     assert "\\x1b[31mred" in shown
+
+
+def blocks(*named: tuple[str, str]) -> list[dict[str, object]]:
+    return [{"name": name, "block_type": {"slug": slug}} for slug, name in named]
+
+
+def test_two_blocks_of_one_name_are_said_unless_the_settings_say_which(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = blocks(*(("huntonce-siem-splunk", f"one-{n}") for n in range(199)))
+    pages = [
+        many + blocks(("huntonce-siem-splunk", "corp")),
+        blocks(
+            ("huntonce-siem-opensearch", "corp"),
+            ("huntonce-desk-jira", "one-1"),  # another sort: nobody mistakes it
+            ("huntonce-siem-opensearch", "one-2"),
+            ("slack-webhook", "corp"),
+        ),
+    ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        assert not asked["include_secrets"]
+        return httpx.Response(200, json=pages[asked["offset"] // 200])
+
+    server = httpx.Client(transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(httpx, "post", server.post)
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
+    (home / "huntonce.toml").write_text(
+        '[siems.one-2]\nkind = "opensearch"\nurl = "https://ours.example"\n'
+    )
+
+    found = checks(home, code=2)
+
+    assert found["block corp"]["health"] == "fail"
+    assert "(opensearch, splunk)" in found["block corp"]["says"]
+    assert "Blocks page" in found["block corp"]["todo"]
+    assert [name for name in found if name.startswith("block ")] == ["block corp"]
+
+
+def test_a_server_that_does_not_answer_is_no_proof_of_good_blocks(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+
+    found = checks(home)["blocks"]
+
+    assert found["health"] == "warn"
+    assert "not looked at" in found["says"]

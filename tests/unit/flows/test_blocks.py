@@ -15,8 +15,10 @@ from huntonce.connectors.tickets.jira import JiraTickets
 from huntonce.flows.blockreading import desk_kinds, slug_of
 from huntonce.flows.blocks import BLOCKS, siem_block
 from huntonce.flows.bootstrap import Home
+from huntonce.flows.connected import Namesakes
 from huntonce.flows.settings import FILE
 from huntonce.models.errors import ConfigError
+from huntonce.models.tlp import Tlp
 
 SECRET = "hunter2-never-shown"
 TABLE = {"kind": "postgresql", "url": f"postgresql://us:{SECRET}@db.example/events"}
@@ -54,6 +56,9 @@ def test_every_kind_has_a_form_that_describes_each_field_and_hides_each_secret()
         assert block.get_description()
         assert block.get_code_example()
         assert [n for n, f in schema["properties"].items() if not f.get("description")] == []
+        titles = [f["title"] for f in schema["properties"].values()]
+        assert [t for t in titles if "_" in t or not t[0].isupper()] == []
+        assert "Tlp" not in schema.get("definitions", {}), "its own name and words would be shown"
         assert schema["secret_fields"], block
     for kind in kinds():
         settings = find_kind(kind).settings
@@ -78,6 +83,7 @@ def test_a_new_kind_has_its_form_from_its_settings_alone() -> None:
             return self
 
     block = siem_block("theirs", Settings)
+    block.__module__ = __name__  # else it counts as one of the project's own
     schema = block.model_json_schema()
 
     assert list(schema["properties"]) == ["url", "key"]
@@ -88,6 +94,20 @@ def test_a_new_kind_has_its_form_from_its_settings_alone() -> None:
         with pytest.raises(ValidationError) as caught:
             block(**wrong)
         assert SECRET not in str(caught.value)
+
+
+def test_the_ceiling_of_a_destination_is_chosen_from_a_list_under_our_words() -> None:
+    by_slug = {block.get_block_type_slug(): block for block in BLOCKS}
+    schema = by_slug["huntonce-taxii-destination"].model_json_schema()
+    ceiling = schema["properties"]["max_tlp"]
+
+    assert schema["required"] == ["max_tlp"]
+    assert (ceiling["title"], ceiling["enum"]) == ("Max TLP", [tlp.value for tlp in Tlp])
+    assert "most closed marking" in ceiling["description"]
+    source = by_slug["huntonce-taxii-source"]
+    assert source(url="https://x", max_tlp="green").model_dump()["max_tlp"] is Tlp.GREEN
+    with pytest.raises(ValidationError, match="give either url, or discovery"):
+        source(max_tlp="green")
 
 
 def test_a_siem_that_was_made_as_a_block_is_there_beside_the_settings(
@@ -103,6 +123,23 @@ def test_a_siem_that_was_made_as_a_block_is_there_beside_the_settings(
     assert isinstance(home.siem("both"), OpenSearchSiem)  # the environment's, whole
     assert isinstance(home.siem("file"), OpenSearchSiem)
     assert SECRET not in repr(home.connected)
+
+
+def test_a_name_of_two_blocks_stops_only_those_who_ask_for_it(tmp_path: Path) -> None:
+    twice = Namesakes("twice", ("postgresql", "opensearch"))
+    chosen = '[tickets]\ndesk = "twice"\n'
+    siems = {"table": TABLE, "twice": twice, "file": twice}
+    settled = '[siems.file]\nkind = "opensearch"\nurl = "https://file.example"\n'
+    home = home_of(tmp_path, settled, siems=siems, desks={"twice": twice, "soc": JIRA})
+
+    assert isinstance(home.siem("table"), PostgresSiem)
+    assert isinstance(home.siem("file"), OpenSearchSiem)  # the settings say which
+    home.kit("table")
+    home.close()
+    with pytest.raises(ConfigError, match=r"2 blocks are called twice \(opensearch, postgresql\)"):
+        home.siem("twice")
+    with pytest.raises(ConfigError, match="2 blocks are called twice"):
+        _ = home_of(tmp_path, chosen, siems=siems, desks={"twice": twice}).connected
 
 
 def test_a_siem_that_is_only_a_block_is_unknown_to_commands(tmp_path: Path) -> None:

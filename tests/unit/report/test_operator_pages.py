@@ -13,7 +13,7 @@ from markdown_it.token import Token
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Verdict
 from huntonce.models.proposal import Proposal
-from huntonce.models.report.markdown import escape, hunt_page, proposals_page
+from huntonce.models.report.markdown import Linked, escape, hunt_page, proposals_page
 from tests.unit.report.report_examples import NOW, case, detection, finding, gap, hypothesis, power
 
 ALIVE = {"link_open", "image", "html_inline", "html_block"}
@@ -84,6 +84,22 @@ def test_nothing_from_data_comes_alive(text: str) -> None:
         assert {t.attrGet("href") for t in alive} <= {"/deployments"}
         prose = "".join(t.content for t in tokens(page) if t.type == "inline")
         assert not PLAIN_LINK.search(prose), "a renderer may link plain addresses"
+
+
+def test_a_proposal_opens_the_form_with_its_id_in_it() -> None:
+    form = "/deployments/deployment/2f0d2c63-6f1b-4a53-9a3e-3d1d7a6f0c01/run"
+    (links,) = [
+        [t.attrGet("href") for t in tokens(page) if t.type == "link_open"]
+        for page in [proposals_page([waiting("deploy D-1")], form)]
+    ]
+
+    assert "| [P-7](" in proposals_page([waiting("deploy D-1")], form)
+    assert links == [f"{form}?parameters=%7B%22proposal%22%3A%22P-7%22%7D"]
+
+
+@pytest.mark.parametrize("address", ["//evil.example/x", "javascript:x", "/a b", "/a)b", "x/y", ""])
+def test_what_is_no_plain_address_is_no_link(address: str) -> None:
+    assert Linked("text", address).markdown == "text"
 
 
 @given(st.text(alphabet="[]()<>!`|\\*_#~&:/@.-\n ab1", max_size=60))
