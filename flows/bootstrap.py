@@ -357,9 +357,9 @@ class Home:
 
     def _endpoint(self, part: CollectionSettings) -> dict[str, Any]:
         """What a TAXII source and a destination have in common."""
-        from huntonce.connectors.http.client import ClientCertificate, Limits
+        from huntonce.connectors.http import client, tls
 
-        own = part.certificate and ClientCertificate(
+        own = part.certificate and tls.ClientCertificate(
             str(self._inside(part.certificate)),
             str(self._inside(part.key)) if part.key else "",
             part.key_password.get_secret_value(),
@@ -374,7 +374,7 @@ class Home:
             "token_header": part.token_header,
             "certificate": own,
             "verify": str(self._inside(part.ca)) if part.ca else True,
-            "limits": Limits(read=part.timeout),
+            "limits": client.Limits(read=part.timeout),
         }
 
     def sources(self) -> "tuple[IntelSource, ...]":
