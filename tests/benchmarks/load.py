@@ -151,7 +151,9 @@ def forget(lake: Path, keep: int) -> None:
         retain(lake, (held.end - timedelta(days=keep)).date())
 
 
-def run(site: Site, first: LabSpec, seconds: float, keep: int = 0) -> Iterator[Turn]:
+def run(
+    site: Site, first: LabSpec, seconds: float, keep: int = 0, fresh: int = FRESH
+) -> Iterator[Turn]:
     """Turns until the time is up; the last ``keep`` days stay in the lake, 0: all."""
     from huntonce.connectors.siem.lake.loader import load_paths  # noqa: PLC0415 - after the server
     from huntonce.flows.loop import loop  # noqa: PLC0415 - as above
@@ -174,7 +176,7 @@ def run(site: Site, first: LabSpec, seconds: float, keep: int = 0) -> Iterator[T
                 if place % A_TURN:
                     continue
                 number += 1
-                server.seed(FEED, fresh_intel(number))
+                server.seed(FEED, fresh_intel(number)[:fresh])
                 began, before = time.monotonic(), time.process_time()
                 loop(home=str(site.home))
                 site.close_cases()
@@ -245,6 +247,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=6.0)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--keep", type=int, default=0, help="days that stay in the lake; 0: all")
+    parser.add_argument("--fresh", type=int, default=FRESH, help="new intel objects a turn")
     parser.add_argument("--trace", type=int, nargs=2, metavar=("FIRST", "LAST"), help="turns")
     given = parser.parse_args()
     first = replace(LabSpec(hosts=given.hosts, noise=given.noise), days=1)
@@ -252,7 +255,7 @@ def main() -> None:
         site = Site(Path(base) / "site")
         site.build(first)
         turns: list[Turn] = []
-        going = run(site, first, given.minutes * 60, given.keep)
+        going = run(site, first, given.minutes * 60, given.keep, given.fresh)
         if given.trace:
             traced(going, *given.trace)
             site.close()
