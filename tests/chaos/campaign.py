@@ -183,8 +183,10 @@ class Campaign:
         """What goes on beside the job."""
         after = MIDST * self.seconds[trial.job]
         match trial.fault:
-            case fault if fault in {LOCK, LONG}:
+            case fault if fault == LOCK:
                 return locked(self.site)
+            case fault if fault == LONG:
+                return locked(self.site, TIMEOUT)
             case fault if fault == LOST:
                 return lost(self.site, after)
             case fault if fault == SERVER:

@@ -126,11 +126,11 @@ def _then_and_back(
 
 
 @contextmanager
-def locked(site: Site) -> Iterator[None]:
+def locked(site: Site, seconds: float = LOCKED) -> Iterator[None]:
     """Somebody else writes to the store for a while."""
     holder = sqlite3.connect(site.home / DATABASE, check_same_thread=False)
     holder.execute("begin immediate")
-    end = threading.Timer(LOCKED, holder.rollback)
+    end = threading.Timer(seconds, holder.rollback)
     end.start()
     try:
         yield
