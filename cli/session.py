@@ -1,5 +1,6 @@
 """What every command starts with: the home, the output, and errors turned into exit codes."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from huntonce.models.errors import (
 if TYPE_CHECKING:
     from huntonce.flows.bootstrap import Home
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 DEFAULT_HOME = Path(".huntonce")
 
 HomeOption = Annotated[
@@ -55,6 +57,14 @@ def session(home: Path, *, as_json: bool, writes: bool = False) -> "Iterator[tup
     except HuntonceError as error:
         output.problem(str(error), error.hint)
         raise typer.Exit(exit_code(error)) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        output.problem(
+            f"{error.filename or 'a file'} cannot be written: {error.strerror}",
+            "free some space, then repeat",
+        )
+        raise typer.Exit(FAILED) from None
     finally:
         opened.close()
 

@@ -150,9 +150,9 @@ def _wanted(part: TaxiiSettings) -> "Selection":
 
 def _endpoint(part: CollectionSettings, base: Path) -> dict[str, Any]:
     """What a TAXII source and a destination have in common; an absolute path stays as it is."""
-    from huntonce.connectors.http.client import ClientCertificate, Limits
+    from huntonce.connectors.http import client, tls
 
-    own = part.certificate and ClientCertificate(
+    own = part.certificate and tls.ClientCertificate(
         str(base / part.certificate),
         str(base / part.key) if part.key else "",
         part.key_password.get_secret_value(),
@@ -167,5 +167,5 @@ def _endpoint(part: CollectionSettings, base: Path) -> dict[str, Any]:
         "token_header": part.token_header,
         "certificate": own,
         "verify": str(base / part.ca) if part.ca else True,
-        "limits": Limits(read=part.timeout),
+        "limits": client.Limits(read=part.timeout),
     }

@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,9 @@ def _write(path: Path, files: Mapping[str, Sequence[str]]) -> None:
                 made.writestr(info, text.encode("utf-8", "replace"))
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)  # a full disk has no room for half a pack
         raise ConfigError(
-            f"cannot write {path}: {error.strerror or error}", hint="name another file with --out"
+            f"cannot write {path}: {error.strerror or error}",
+            hint="see that the disk is not full, or name another file with --out",
         ) from error

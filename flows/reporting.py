@@ -121,7 +121,7 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
     except OSError as error:
         raise ConfigError(
             f"cannot write into {folder}: {error.strerror or error}",
-            hint="name another folder with --out",
+            hint="see that the disk is not full, or name another folder with --out",
         ) from error
     return tuple(folder / name for name in contents)
 

@@ -28,7 +28,11 @@ def init(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
             raise ConfigError(f"{path} exists already", hint="edit it, or choose another --home")
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text((files("huntonce.content") / "huntonce.example.toml").read_text())
+        try:
+            path.write_text((files("huntonce.content") / "huntonce.example.toml").read_text())
+        except OSError:
+            path.unlink()  # half of it would keep the next init from writing it whole
+            raise
 
         def show(console: Console) -> None:
             console.print(Text(f"Wrote {path}. Edit it, then: huntonce lake load PATH..."))

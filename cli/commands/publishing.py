@@ -256,6 +256,7 @@ def _bundle(sheet: "Sheet") -> object:
 
 def _write(out: Path, made: "Sequence[Sheet]", opened: "Home") -> None:
     """The page or the bundle, as the file's name says."""
+    from huntonce.flows.files import replace_file
     from huntonce.models.errors import ConfigError
     from huntonce.models.report.leaving import bundle_of, html_page, markdown_page
 
@@ -279,7 +280,7 @@ def _write(out: Path, made: "Sequence[Sheet]", opened: "Home") -> None:
                 f"{out}: no page is written as {suffix!r}", hint="name it .html, .md or .json"
             )
     try:
-        out.write_text(text, encoding="utf-8")
+        replace_file(out, text)
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}", hint="see that it may be written") from error
 

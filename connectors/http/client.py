@@ -6,7 +6,6 @@ and the path, never the query, the credentials or the body.
 """
 
 import logging
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,13 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from huntonce.models.errors import ConfigError, TerminalError, TransientError
+from huntonce.connectors.http.tls import (
+    ClientCertificate,
+    connection_hint,
+    is_certificate,
+    tls_context,
+)
+from huntonce.models.errors import TerminalError, TransientError
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_RETRY_AFTER = 3600.0
@@ -55,21 +60,6 @@ class RequestError(TerminalError):
 
 class TooLargeError(RequestError):
     """The answer is larger than was agreed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientCertificate:
-    """What we show to a server that asks who we are (mutual TLS): PEM files.
-
-    Attributes:
-        certificate: The certificate, with the chain up to the server's CA where it needs one.
-        key: Its private key; empty where the first file holds both.
-        password: Of the key; empty where it has none.
-    """
-
-    certificate: str
-    key: str = ""
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +223,7 @@ class HttpClient:
 
     def _open(self) -> httpx.Client:
         if self._client is None:
-            tls = _tls(self.verify, self.certificate)
+            tls = tls_context(self.verify, self.certificate)
             self._client = httpx.Client(
                 base_url=self.base_url,
                 auth=self.auth,
@@ -285,7 +275,7 @@ class HttpClient:
         if isinstance(error, httpx.DecodingError):
             reason = f"{where}: the answer's compression is broken"
             return TransientError(reason, connector=self.connector)
-        if _is_certificate(error):
+        if is_certificate(error):
             hint = "trust the server's CA in the settings, or mend its certificate"
             reason = f"{where}: the server's certificate is not trusted"
             return TerminalError(reason, connector=self.connector, hint=hint)
@@ -294,8 +284,9 @@ class HttpClient:
         ):
             slow = isinstance(error, httpx.TimeoutException)
             what = "no answer in time" if slow else f"no connection ({type(error).__name__})"
-            hint = "check that the service runs and can be reached from here"
-            return TransientError(f"{where}: {what}", connector=self.connector, hint=hint)
+            return TransientError(
+                f"{where}: {what}", connector=self.connector, hint=connection_hint(error)
+            )
         return RequestError(
             f"{where}: not an address that can be asked",
             connector=self.connector,
@@ -320,41 +311,6 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
-
-
-def _tls(verify: bool | str, own: ClientCertificate | None) -> bool | ssl.SSLContext:
-    if own is None and not isinstance(verify, str):
-        return verify
-    try:
-        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
-        if verify is False:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if own is not None:
-            # With an empty password OpenSSL fails; without one it would ask on the terminal.
-            context.load_cert_chain(own.certificate, own.key or None, lambda: own.password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        files = ", ".join(
-            one
-            for one in (verify, own and own.certificate, own and own.key)
-            if one and isinstance(one, str)
-        )
-        raise ConfigError(
-            f"the certificates cannot be used ({files}): {error.strerror or error}"
-            if isinstance(error, OSError)
-            else f"the certificates cannot be used ({files})",
-            hint="PEM files; the key belongs to the certificate, and its password must be right",
-        ) from None
-    return context
-
-
-def _is_certificate(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _without_secrets(error: Exception) -> Exception | None:

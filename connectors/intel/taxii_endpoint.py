@@ -13,12 +13,8 @@ import httpx
 from taxii2client.exceptions import TAXIIServiceException
 from taxii2client.v21 import ApiRoot, Collection, Server
 
-from huntonce.connectors.http.client import (
-    ClientCertificate,
-    HttpClient,
-    Limits,
-    RequestError,
-)
+from huntonce.connectors.http.client import HttpClient, Limits, RequestError
+from huntonce.connectors.http.tls import ClientCertificate
 from huntonce.models.errors import ConfigError, TerminalError
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, column, select, table
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from huntonce.models.errors import StateError
 from huntonce.models.state.engine import begin_write
+from huntonce.models.state.migrate import HEAD
 from huntonce.models.state.tables import LOG_HEAD
+
+_REVISION = select(column("version_num")).select_from(table("alembic_version")).scalar_subquery()
 
 
 @dataclass(slots=True)
@@ -67,7 +70,12 @@ class Work:
         return self._open
 
     def write(self) -> Connection:
-        """The connection, with the write lock taken."""
+        """The connection, with the write lock taken.
+
+        Raises:
+            StateError: A newer version of Huntonce has upgraded the store meanwhile: what this one
+                would write may not be what that one reads.
+        """
         connection = self.connection()
         if self._head is None:
             # What was read so far was a snapshot that may be old: it ends here, and ``save``
@@ -75,8 +83,17 @@ class Work:
             connection.rollback()
             begin_write(connection)
             row = connection.execute(
-                select(LOG_HEAD.c.seq, LOG_HEAD.c.hash).where(LOG_HEAD.c.id == 1).with_for_update()
+                select(LOG_HEAD.c.seq, LOG_HEAD.c.hash, _REVISION.label("revision"))
+                .where(LOG_HEAD.c.id == 1)
+                .with_for_update(of=LOG_HEAD)
             ).one()
+            if row.revision != HEAD:
+                connection.rollback()
+                raise StateError(
+                    f"the store is at revision {row.revision} now, this process knows {HEAD}",
+                    hint="it was upgraded meanwhile: end what runs the old version of Huntonce, "
+                    "start the new one; what was under way is taken up again",
+                )
             self._head = Head(row.seq, row.hash)
         return connection
 

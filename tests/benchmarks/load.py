@@ -1,5 +1,10 @@
 """``python -m tests.benchmarks.load [--hosts 450 --noise 6 --minutes 20]``: days of a company.
 
+``--keep 3`` lets retention delete all but the last days of the lake after each day, so that what
+still grows is not the lake. ``--trace 5 25`` tells what Python holds more of after the second turn
+named than after the first, by the line that asked for it (tracemalloc: slower, and its own memory
+is in the resident one), and ends there.
+
 Method: one process holds the home for the whole time, as a worker does. Day after day of the
 generated company arrives in up to 24 parts; each is loaded, and after every sixth part the loop
 turns once through its flow against a standing Prefect server, a TAXII server with new objects
@@ -12,9 +17,11 @@ filled once does not count.
 
 # ruff: noqa: T201 - the measures are the output
 import argparse
+import gc
 import multiprocessing
 import os
 import time
+import tracemalloc
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +32,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
 from huntonce.models.lab.company import LabSpec, build_company
 from huntonce.models.lab.generate import host_days
@@ -41,13 +49,23 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn and the loading before it; seconds of wall and of the processor."""
+    """One turn and the loading before it; seconds of wall and of the processor.
+
+    Attributes:
+        resident: Memory of the process after it, MiB.
+        arrow: Of that what Arrow's pool holds, MiB.
+        objects: Python objects that the garbage collector knows.
+        lake: Size of the lake's files, MiB.
+    """
 
     events: int
     loading: float
     turning: float
     processor: float
     resident: float
+    arrow: float = 0.0
+    objects: int = 0
+    lake: float = 0.0
 
 
 def day_in_parts(spec: LabSpec, folder: Path) -> list[tuple[Path, int]]:
@@ -118,8 +136,25 @@ def days(first: LabSpec) -> Iterator[LabSpec]:
         spec = spec.following(days=1)
 
 
-def run(site: Site, first: LabSpec, seconds: float) -> Iterator[Turn]:
-    """Turns until the time is up."""
+def size(folder: Path) -> float:
+    """Of all files in a folder, MiB."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MIB
+
+
+def forget(lake: Path, keep: int) -> None:
+    """Retention as an operator orders it: all but the last days go."""
+    from huntonce.connectors.siem.lake.lake import Lake  # noqa: PLC0415 - after the server
+    from huntonce.connectors.siem.lake.upkeep import retain  # noqa: PLC0415 - as above
+
+    held = Lake(lake).extent()
+    if keep and held:
+        retain(lake, (held.end - timedelta(days=keep)).date())
+
+
+def run(
+    site: Site, first: LabSpec, seconds: float, keep: int = 0, fresh: int = FRESH
+) -> Iterator[Turn]:
+    """Turns until the time is up; the last ``keep`` days stay in the lake, 0: all."""
     from huntonce.connectors.siem.lake.loader import load_paths  # noqa: PLC0415 - after the server
     from huntonce.flows.loop import loop  # noqa: PLC0415 - as above
 
@@ -141,16 +176,28 @@ def run(site: Site, first: LabSpec, seconds: float) -> Iterator[Turn]:
                 if place % A_TURN:
                     continue
                 number += 1
-                server.seed(FEED, fresh_intel(number))
+                server.seed(FEED, fresh_intel(number)[:fresh])
                 began, before = time.monotonic(), time.process_time()
                 loop(home=str(site.home))
                 site.close_cases()
                 processor += time.process_time() - before
-                yield Turn(events, loading, time.monotonic() - began, processor, resident())
+                turning = time.monotonic() - began
+                gc.collect()
+                yield Turn(
+                    events,
+                    loading,
+                    turning,
+                    processor,
+                    resident(),
+                    pa.total_allocated_bytes() / MIB,
+                    len(gc.get_objects()),
+                    size(site.home / "lake"),
+                )
                 loading = processor = 0.0
                 events = 0
                 if time.monotonic() > end:
                     return
+            forget(site.home / "lake", keep)
 
 
 def report(turns: Sequence[Turn]) -> None:
@@ -168,24 +215,57 @@ def report(turns: Sequence[Turn]) -> None:
     )
 
 
+def traced(turns: Iterator[Turn], first: int, last: int) -> None:
+    """What is held more after one turn than after another, the most first."""
+    before = None
+    for number, turn in enumerate(turns, 1):
+        print(f"{number:4} {turn.resident:,.0f} MiB, {turn.objects:,} objects", flush=True)
+        if number == first:
+            tracemalloc.start(4)
+        elif number == first + 1:
+            # What the tracer missed is asked for once more by the turn after its start.
+            before = tracemalloc.take_snapshot()
+        elif number >= last and before:
+            break
+    else:
+        return
+    skip = [tracemalloc.Filter(inclusive=False, filename_pattern=tracemalloc.__file__)]
+    after = tracemalloc.take_snapshot().filter_traces(skip)
+    grown = after.compare_to(before.filter_traces(skip), "lineno")
+    print(f"held more by {sum(one.size_diff for one in grown) / MIB:+.2f} MiB")
+    for one in grown[:40]:
+        print(f"{one.size_diff / 1024:+10.1f} KiB {one.count_diff:+8} {one.traceback}")
+    for one in after.compare_to(before, "traceback")[:6]:
+        print(f"{one.size_diff / 1024:+10.1f} KiB {one.count_diff:+8}")
+        print("\n".join(one.traceback.format()))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=450)
     parser.add_argument("--noise", type=float, default=6.0)
     parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--keep", type=int, default=0, help="days that stay in the lake; 0: all")
+    parser.add_argument("--fresh", type=int, default=FRESH, help="new intel objects a turn")
+    parser.add_argument("--trace", type=int, nargs=2, metavar=("FIRST", "LAST"), help="turns")
     given = parser.parse_args()
     first = replace(LabSpec(hosts=given.hosts, noise=given.noise), days=1)
     with TemporaryDirectory(prefix="huntonce-load-") as base, quiet_server(Path(base)):
         site = Site(Path(base) / "site")
         site.build(first)
         turns: list[Turn] = []
-        print("turn    events  loading s  turn s  resident MiB")
-        for turn in run(site, first, given.minutes * 60):
+        going = run(site, first, given.minutes * 60, given.keep, given.fresh)
+        if given.trace:
+            traced(going, *given.trace)
+            site.close()
+            return
+        print("turn    events  loading s  turn s  resident MiB    Arrow  objects  lake MiB")
+        for turn in going:
             turns.append(turn)
             print(
                 f"{len(turns):4} {turn.events:9,} {turn.loading:10.1f} {turn.turning:7.1f}"
-                f" {turn.resident:13,.0f}",
+                f" {turn.resident:13,.0f} {turn.arrow:8.1f} {turn.objects:8} {turn.lake:9.1f}",
                 flush=True,
             )
         report(turns)

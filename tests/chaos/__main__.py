@@ -23,6 +23,7 @@ from tests.chaos.campaign import (
     every_crossing,
     others,
 )
+from tests.support import postgres
 
 LEDGER = Path("docs/chaos-ledger.csv")
 HEAD = ("trial", "at", "ended", "differs", "seconds")
@@ -38,12 +39,16 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", default=[""], help="only trials whose name or crossing contains one"
     )
+    parser.add_argument(
+        "--postgres", action="store_true", help="the store on a PostgreSQL, which is ended amid it"
+    )
     parser.add_argument("--again", action="store_true", help="also what the ledger has")
     given = parser.parse_args()
     done = set() if given.again else _done(given.ledger)
+    server = postgres.start() if given.postgres else ""
     with (
         tempfile.TemporaryDirectory(prefix="huntonce-chaos-") as base,
-        campaign_at(Path(base)) as campaign,
+        campaign_at(Path(base), server) as campaign,
     ):
         campaign.course(given.jobs)
         counts = ", ".join(f"{job} {len(c)}" for job, c in campaign.crossings.items())
@@ -65,6 +70,8 @@ def say(line: str) -> None:
 
 def _plan(campaign: Campaign, seed: int) -> list[Trial]:
     """Kills at crossings, kills at random moments and other faults, taken in turns."""
+    if campaign.site.server:
+        return others(campaign)
     kinds = (every_crossing(campaign, seed), at_random(campaign, 200, seed), others(campaign))
     mixed = chain.from_iterable(zip_longest(*kinds))
     return list(dict.fromkeys(trial for trial in mixed if trial))

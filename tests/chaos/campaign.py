@@ -14,12 +14,13 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import ORDERS, locked
+from tests.chaos.aging import RELEASED, age
+from tests.chaos.faults import ORDERS, ended_server, locked, lost
 from tests.chaos.site import Site, end_state
 
 JOBS = ("look", "learn", "mend", "close")
@@ -29,7 +30,15 @@ BACK = -48.0
 """Hours by which the clock is set back."""
 TIMEOUT = 300.0
 TWO, CLOCK, LOCK = "two at once", "clock set back", "locked store"
-OTHERS = (*ORDERS, TWO, CLOCK, LOCK)
+LONG = "store locked for longer than it waits"
+LOST = "store not there for a while"
+SERVER = "PostgreSQL ended and started again"
+UPGRADES = {f"killed, then upgraded from {revision}": revision for revision in RELEASED}
+OTHERS = (*ORDERS, TWO, CLOCK, LOCK, LONG, LOST, *UPGRADES)
+PATIENCE = 0.5
+"""Seconds that a job waits for the store where it is locked for longer."""
+MIDST = 0.5
+"""Share of the usual time after which the store goes, or the upgrade comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,12 @@ class Outcome:
 class Campaign:
     """A site whose undisturbed course is known, ready for trials."""
 
-    def __init__(self, base: Path) -> None:
-        """Start the servers; call ``course`` before the first trial."""
-        self.site = Site(base)
+    def __init__(self, base: Path, server: str = "") -> None:
+        """Start the servers; call ``course`` before the first trial.
+
+        ``server`` is the address of a PostgreSQL for the store; without it is in a file.
+        """
+        self.site = Site(base, server=server)
         self.sound: dict[str, dict[str, Any]] = {}
         self.crossings: dict[str, list[str]] = {}
         self.seconds: dict[str, float] = {}
@@ -144,19 +156,42 @@ class Campaign:
         """Exit code of the first process."""
         if trial.fault in ORDERS:
             ORDERS[trial.fault](self.site)
-        with locked(self.site) if trial.fault == LOCK else nullcontext():
+        share = MIDST if trial.fault in UPGRADES else trial.share
+        with self._meanwhile(trial):
             later = BACK if trial.fault == CLOCK else 0.0
-            process = self._start(trial.job, later=later, die_at=trial.crossing, full_at=trial.full)
-            if trial.share:
-                process.join(trial.share * self.seconds[trial.job])
+            process = self._start(
+                trial.job,
+                later=later,
+                die_at=trial.crossing,
+                full_at=trial.full,
+                patience=PATIENCE if trial.fault == LONG else 0.0,
+            )
+            if share:
+                process.join(share * self.seconds[trial.job])
                 if process.is_alive():
                     os.kill(process.pid or 0, signal.SIGKILL)
             other = self._start(trial.job) if trial.fault == TWO else None
             process.join(TIMEOUT)
             if other is not None:
                 other.join(TIMEOUT)
+        if trial.fault in UPGRADES:
+            age(self.site.store, UPGRADES[trial.fault])
         ended: int = process.exitcode if process.exitcode is not None else 1
         return ended
+
+    def _meanwhile(self, trial: Trial) -> AbstractContextManager[None]:
+        """What goes on beside the job."""
+        after = MIDST * self.seconds[trial.job]
+        match trial.fault:
+            case fault if fault == LOCK:
+                return locked(self.site)
+            case fault if fault == LONG:
+                return locked(self.site, TIMEOUT)
+            case fault if fault == LOST:
+                return lost(self.site, after)
+            case fault if fault == SERVER:
+                return ended_server(after)
+        return nullcontext()
 
     def _start(self, job: str, **orders: Any) -> Any:
         process = self._fresh.Process(target=_work, args=(self.site.base, job, orders))
@@ -206,12 +241,14 @@ def at_random(campaign: Campaign, count: int, seed: int) -> list[Trial]:
 
 def others(campaign: Campaign) -> list[Trial]:
     """Every other fault in every job that it may harm, and full disks."""
+    if campaign.site.server:
+        return [Trial(job, fault=SERVER) for job in campaign.crossings]
     found = [
         Trial(job, fault=fault)
         for job in campaign.crossings
         for fault in OTHERS
         # The first job makes the store, and a feed's first page has no earlier one to repeat.
-        if not (job == "look" and fault in {LOCK, CLOCK})
+        if not (job == "look" and fault in {LOCK, LONG, CLOCK})
     ]
     for job, names in campaign.crossings.items():
         writes = [
@@ -235,10 +272,10 @@ def quiet_server(base: Path) -> Iterator[None]:
 
 
 @contextmanager
-def campaign_at(base: Path) -> Iterator[Campaign]:
+def campaign_at(base: Path, server: str = "") -> Iterator[Campaign]:
     """A campaign with a Prefect server of its own for the flows."""
     with quiet_server(base):
-        campaign = Campaign(base / "site")
+        campaign = Campaign(base / "site", server)
         try:
             yield campaign
         finally:

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 
 from werkzeug import Response
 
-from tests.chaos.site import Site
+from tests.chaos.site import DATABASE, Site
+from tests.support import postgres
 from tests.support.desks.server import answer
 from tests.support.faulty_proxy import Fault, Habit
 
 LOCKED = 3.0
 """Seconds that somebody else holds the store's lock."""
+GONE = 3.0
+"""Seconds that the store, or its server, is not there."""
 LATE = 0.4
 EVERY = 3
 """Every third request for objects goes wrong."""
@@ -73,11 +76,61 @@ ORDERS: dict[str, Callable[[Site], None]] = {
 
 
 @contextmanager
-def locked(site: Site) -> Iterator[None]:
+def lost(site: Site, after: float) -> Iterator[None]:
+    """Some seconds later the store's file is somewhere else for a while (a share that is gone)."""
+    away = site.base / "away"
+    away.mkdir(exist_ok=True)
+
+    def take() -> None:
+        for path in site.home.glob(f"{DATABASE}*"):
+            path.rename(away / path.name)
+
+    def give() -> None:
+        held = list(away.iterdir())
+        for stranger in site.home.glob(f"{DATABASE}*") if held else ():
+            stranger.unlink()
+        for path in held:
+            path.rename(site.home / path.name)
+
+    with _then_and_back(after, take, give):
+        yield
+
+
+@contextmanager
+def ended_server(after: float) -> Iterator[None]:
+    """Some seconds later PostgreSQL is ended by its process id, and a while later started again."""
+    with _then_and_back(after, postgres.crash, postgres.revive):
+        yield
+
+
+@contextmanager
+def _then_and_back(
+    after: float, away: Callable[[], None], back: Callable[[], None]
+) -> Iterator[None]:
+    ended = threading.Event()
+
+    def work() -> None:
+        if ended.wait(after):
+            return
+        away()
+        ended.wait(GONE)
+        back()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def locked(site: Site, seconds: float = LOCKED) -> Iterator[None]:
     """Somebody else writes to the store for a while."""
-    holder = sqlite3.connect(site.home / "huntonce.db", check_same_thread=False)
+    holder = sqlite3.connect(site.home / DATABASE, check_same_thread=False)
     holder.execute("begin immediate")
-    end = threading.Timer(LOCKED, holder.rollback)
+    end = threading.Timer(seconds, holder.rollback)
     end.start()
     try:
         yield

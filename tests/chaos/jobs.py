@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL
 from huntonce.connectors.siem.lake.loader import load_paths
 from huntonce.flows import bootstrap
 from huntonce.flows.loop import loop
+from huntonce.models.state import engine
 from tests.chaos.crossings import Crossings, watch
 
 
@@ -43,12 +44,14 @@ class Orders:
         later: Hours by which its clock is ahead: what a dead one claimed has lapsed.
         die_at: Number of the crossing at which it dies; 0: none.
         full_at: Number of the crossing from which on the disk is full; 0: none.
+        patience: Seconds that it waits for a locked store; 0: as always.
         crossed: File for the names of all crossings.
     """
 
     later: float = 0.0
     die_at: int = 0
     full_at: int = 0
+    patience: float = 0.0
     crossed: Path | None = None
 
 
@@ -62,6 +65,8 @@ def main(base: Path, job: str, orders: Orders) -> None:
     usual = bootstrap.Home.__init__.__kwdefaults__
     assert usual is not None
     usual["clock"] = clock
+    if orders.patience:
+        engine.WAIT_SECONDS = orders.patience  # type: ignore[assignment] - SQLite takes a part of one
     crossings = Crossings(orders.die_at, orders.full_at, ours=PREFECT_API_URL.value() or "")
     watch(crossings)
     logging.disable()

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 from pytest_httpserver import HTTPServer
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from huntonce.connectors.intel.demo_intel import demo_intel, faulty_intel
 from huntonce.connectors.intel.taxii_server import CollectionSpec, TaxiiServer, User
@@ -26,6 +26,7 @@ from huntonce.flows.runtime import free_port
 from huntonce.models.entity import Kind
 from huntonce.models.hunt import HuntState
 from huntonce.models.lab.company import COMMAND_LINE, LabSpec, build_company
+from huntonce.models.state.store import sqlite_url
 from tests.support.desks.jira import FakeJira
 from tests.support.desks.thehive import FakeTheHive
 from tests.support.faulty_proxy import FaultyProxy
@@ -34,6 +35,10 @@ FEED = "1d0c6f5e-8a0b-4e57-9b42-6f1c7d0a2b01"
 SHARED = "1d0c6f5e-8a0b-4e57-9b42-6f1c7d0a2b02"
 USER, PASSWORD, TOKEN = "chaos", "chaos-password", "chaos-token"
 LAB = LabSpec(hosts=20, days=5)
+DATABASE = "huntonce.db"
+STORE = "huntonce_chaos"
+"""Name of the store's database on a server."""
+_GONE = f"DROP DATABASE IF EXISTS {STORE} WITH (FORCE)"
 HUNTED = ("T1053.005", "T1070.001")
 """The behaviours that the intel speaks of: few, that a turn is short."""
 CHANGES = (Kind.GAP, Kind.CASE, Kind.DETECTION)
@@ -95,10 +100,12 @@ class Site:
 
     Attributes:
         base: Folder of everything; ``home`` is in it.
+        server: Address of a PostgreSQL server that the store is to be on; empty: SQLite.
     """
 
     base: Path
     port: int = field(default_factory=free_port)
+    server: str = ""
 
     def __post_init__(self) -> None:
         self.base.mkdir(parents=True, exist_ok=True)
@@ -114,6 +121,14 @@ class Site:
     def home(self) -> Path:
         """The home that is worked in."""
         return self.base / "home"
+
+    @property
+    def store(self) -> str:
+        """The address of the store."""
+        if not self.server:
+            return sqlite_url(self.home / DATABASE)
+        url = make_url(self.server).set(database=STORE)
+        return url.render_as_string(hide_password=False)
 
     @property
     def lab(self) -> Path:
@@ -162,6 +177,11 @@ class Site:
                 jira=self.jira.url,
                 hive=self.hive.url,
             )
+        if self.server:
+            self._server(
+                f"DROP DATABASE IF EXISTS {STORE} WITH (FORCE)", f"CREATE DATABASE {STORE}"
+            )
+            settings += f'\n[store]\nurl = "{self.store}"\n'
         file = self.home / "huntonce.toml"
         file.touch(mode=0o600)
         file.write_text(settings)
@@ -173,6 +193,11 @@ class Site:
         kept.mkdir()
         shutil.copytree(self.home, kept / "home")
         shutil.copy(self.base / "taxii.db", kept / "taxii.db")
+        if self.server:
+            beside = _copy_of(name)
+            self._server(
+                f"DROP DATABASE IF EXISTS {beside}", f"CREATE DATABASE {beside} TEMPLATE {STORE}"
+            )
         desks = {"jira": _held(self.jira), "hive": _held(self.hive)}
         (kept / "desks.json").write_text(json.dumps(desks, default=str))
         self._desks = {**getattr(self, "_desks", {}), name: copy.deepcopy(desks)}
@@ -184,10 +209,19 @@ class Site:
         for leftover in self.base.glob("taxii.db*"):
             leftover.unlink()
         shutil.copy(self.base / name / "taxii.db", self.base / "taxii.db")
+        if self.server:
+            self._server(_GONE, f"CREATE DATABASE {STORE} TEMPLATE {_copy_of(name)}")
         held = copy.deepcopy(self._desks[name])
         vars(self.jira).update(held["jira"])
         vars(self.hive).update(held["hive"])
         self.behave()
+
+    def _server(self, *statements: str) -> None:
+        engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        engine.dispose()
 
     def behave(self) -> None:
         """The servers stop misbehaving."""
@@ -200,6 +234,10 @@ class Site:
         for case in self.hive.cases:
             if case["stage"] != "Closed":
                 self.hive.close(case["_id"], "TruePositive", "WithImpact", "The payload ran.")
+
+
+def _copy_of(name: str) -> str:
+    return f"{STORE}_{name.replace('-', '_')}"
 
 
 def _held(fake: FakeJira | FakeTheHive) -> dict[str, Any]:

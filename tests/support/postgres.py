@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -66,14 +67,31 @@ def start() -> str:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
     bin_folder, data, port = programs(), folder / "data", free_port()
     run(bin_folder / "initdb", "-D", data, "-U", ACCOUNT, "-A", "trust", "-E", "UTF8", "--no-sync")
+    RECORD.write_text(json.dumps({"folder": str(folder), "port": port}))
+    _launch(folder, port)
+    return url()
+
+
+def crash() -> None:
+    """End the server by its process id, at once and without a checkpoint."""
+    folder = Path(json.loads(RECORD.read_text())["folder"])
+    os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+
+
+def revive() -> None:
+    """Start the server again that was ended, at its old address."""
+    record = json.loads(RECORD.read_text())
+    _launch(Path(record["folder"]), record["port"])
+
+
+def _launch(folder: Path, port: int) -> None:
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
         "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
     )
-    RECORD.write_text(json.dumps({"folder": str(folder), "port": port}))
     # The server's own output must not go to our pipe: it would stay open for ever.
-    run(bin_folder / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
-    return url()
+    words = ("-D", folder / "data", "-l", folder / "log", "-w", "-o", options, "start")
+    run(programs() / "pg_ctl", *words)
 
 
 def answers(port: int) -> bool:

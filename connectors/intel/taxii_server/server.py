@@ -180,6 +180,8 @@ def serve(settings: ServerSettings, *, ready: Callable[[str], None] | None = Non
     scheme = "https" if settings.tls_certificate else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{scheme}://{host}:{listener.getsockname()[1]}/taxii2/"
+    # Whoever is told the address may ask at once.
+    listener.listen(MOST_CONNECTIONS)
     _LOG.info("TAXII server on %s", url)
     if not settings.tls_certificate and not is_loopback(settings.host):
         _LOG.warning(

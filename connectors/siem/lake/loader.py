@@ -13,6 +13,7 @@ from huntonce.connectors.siem.lake.layout import day_window, events_folder, stag
 from huntonce.connectors.siem.lake.mapping import TableMapping
 from huntonce.connectors.siem.lake.plan import jobs, telemetry_files
 from huntonce.connectors.siem.lake.pool import run
+from huntonce.connectors.siem.lake.space import telling_of_space
 from huntonce.connectors.siem.lake.upkeep import LOCK_TIMEOUT, compact_held, writing
 from huntonce.models.setaside import SetAside
 from huntonce.models.windows import Window
@@ -64,12 +65,12 @@ def load_paths(
 
     Raises:
         ConfigError: A path does not exist.
-        TransientError: Another load runs and did not end in time.
+        TransientError: Another load runs and did not end in time, or the disk is full.
     """
     started = time.monotonic()
     files = telemetry_files(paths)
-    events_folder(root).mkdir(parents=True, exist_ok=True)
-    with writing(root, lock_timeout):
+    with telling_of_space(), writing(root, lock_timeout):
+        events_folder(root).mkdir(parents=True, exist_ok=True)
         clear(root)  # what a killed load or compaction left
         admission, set_aside, bytes_read = _load(root, files, mapping, progress)
         tidied = compact_held(root, among=admission.touched, alike=alike, only_worthwhile=True)

@@ -27,6 +27,7 @@ from huntonce.connectors.siem.lake.layout import (
     trash_folder,
     writer_lock,
 )
+from huntonce.connectors.siem.lake.space import is_full, telling_of_space
 from huntonce.models.errors import TransientError
 from huntonce.models.setaside import InputKind, SetAside
 
@@ -110,11 +111,11 @@ def compact(
         lock_timeout: Seconds to wait for another writer.
 
     Raises:
-        TransientError: Another writer did not end in time.
+        TransientError: Another writer did not end in time, or the disk is full.
     """
     if dry_run:
         return _report(list(planned(root, alike=alike)), [], 0, [])
-    with writing(root, lock_timeout):
+    with telling_of_space(), writing(root, lock_timeout):
         deleted = clear(root, grace=grace)
         return compact_held(root, alike=alike, deleted=deleted)
 
@@ -139,6 +140,10 @@ def compact_held(
         try:
             sizes.append(merge(root, item)[1])
         except (pa.ArrowException, OSError) as error:
+            if is_full(error):
+                if not only_worthwhile:
+                    raise
+                break  # a load that found no room to tidy up has loaded all the same
             failed.append(Damaged(item.files[0].parent, " ".join(str(error).split())[:300]))
         else:
             done.append(item)
@@ -186,7 +191,7 @@ def retain(
     """
     if dry_run:
         return tuple(_expired(root, found) for found in _before(root, first))
-    with writing(root, lock_timeout):
+    with telling_of_space(), writing(root, lock_timeout):
         clear(root)
         gone = []
         trash = trash_folder(root)

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import orjson
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from huntonce.connectors.siem.lake.merges import Tree, replaced, tree_of
+from huntonce.connectors.siem.lake.space import telling_of_space
 from huntonce.connectors.siem.lake.statistics import ClassRun, read_classes
 from huntonce.connectors.siem.sweep.batch import unreadable
 from huntonce.connectors.siem.sweep.catalog import FoundFile, LakeFile
@@ -288,17 +289,17 @@ def open_state(root: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[Sw
     """The sweep state of the lake at ``root``, for one sweep at a time.
 
     Raises:
-        TransientError: Another sweep runs and did not end in time.
+        TransientError: Another sweep runs and did not end in time, or the disk is full.
     """
     folder = root / FOLDER
-    (folder / "hits").mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=lock_timeout):
-            database = _open(folder)
-            try:
+        with telling_of_space():
+            (folder / "hits").mkdir(parents=True, exist_ok=True)
+            with (
+                FileLock(folder / ".lock", timeout=lock_timeout),
+                closing(_open(folder)) as database,
+            ):
                 yield SweepState(root, database)
-            finally:
-                database.close()
     except Timeout as error:
         raise TransientError(
             "another sweep is running", connector="lake", hint="wait until it has ended"
@@ -311,6 +312,9 @@ def _open(folder: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     try:
         database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;{_SCHEMA}")
+    except sqlite3.OperationalError:
+        database.close()  # a full disk is no damage
+        raise
     except sqlite3.DatabaseError:
         database.close()
         for part in folder.glob(f"{DATABASE}*"):

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from huntonce.connectors.http.client import ClientCertificate
+from huntonce.connectors.http.tls import ClientCertificate
 from huntonce.connectors.intel.selection import Selection
 from huntonce.connectors.intel.taxii import TaxiiSource
 from huntonce.models.errors import ConfigError, ConnectorError, TerminalError, TransientError

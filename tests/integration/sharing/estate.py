@@ -1,7 +1,7 @@
 """An estate that publishes to a real TAXII server, for senders that do not survive.
 
 ``main``, in a process of its own, does a piece of work (publish, retract or negative) in a home,
-and kills that process at a point.
+and kills that process at a point, if it is to.
 """
 
 from collections.abc import Callable, Iterable
@@ -109,7 +109,8 @@ POINTS: dict[str, Callable[[str], None]] = {
 
 
 def main(home: Path, collection: str, work: str, point: str) -> None:
-    """Do the work and die on the way."""
-    POINTS[point](work)
+    """Do the work and die on the way, where a point is named."""
+    if point:
+        POINTS[point](work)
     kit, _ = open_estate(home)
     do(kit, work, collection)

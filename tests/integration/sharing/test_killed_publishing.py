@@ -109,6 +109,28 @@ def test_the_next_run_ends_where_one_ends_that_nobody_killed(
         assert len(set(map(tuple, found["there"]))) == len(found["there"])
 
 
+@pytest.mark.parametrize("work", WORKS)
+def test_publishers_at_once_leave_what_one_leaves(
+    work: str, prepared: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    before, sound = prepared[work]
+    spec = CollectionSpec(COLLECTION, "Sector", can_read=True, can_write=True)
+    with TaxiiServer(users=[User(USER, PASSWORD)], collections=[spec]) as server:
+        collection = server.collection_url(COLLECTION)
+        home = tmp_path / "home"
+        shutil.copytree(before, home)
+        if work == "retract":
+            _deliver_again(home, collection)
+        senders = [FRESH.Process(target=main, args=(home, collection, work, "")) for _ in range(3)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(120)
+
+        assert [sender.exitcode for sender in senders] == [0, 0, 0]
+        assert outcome(home, collection) == sound
+
+
 def _deliver_again(home: Path, collection: str) -> None:
     """What an earlier server was sent stands at this one, too."""
     from tests.integration.sharing.estate import outlet  # noqa: PLC0415 - once

@@ -1,5 +1,6 @@
 import os
 import sqlite3
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -71,6 +72,27 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(address: str) -
     assert "newer" in caught.value.hint
     with open_store(address, upgrade=False) as store:
         assert store.version() == "9999"
+
+
+def test_a_process_whose_store_is_upgraded_under_it_writes_nothing_more(address: str) -> None:
+    with open_store(address) as store:
+        with store.unit() as unit:
+            gap = unit.gaps.add(a_gap(), actor="a", why="b")
+            unit.commit()
+        with store.transaction() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+        with store.unit() as unit:
+            assert unit.gaps.list() == (gap,)
+            with pytest.raises(StateError, match="9999") as caught:
+                unit.gaps.save(replace(gap, owner="late"), actor="a", why="b")
+        with store.transaction() as connection:
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD}
+            )
+        with store.unit() as unit:
+            assert unit.gaps.list() == (gap,)
+    assert "upgraded" in caught.value.hint
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
