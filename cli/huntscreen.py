@@ -28,6 +28,7 @@ FINDINGS_SHOWN = 4
 FINDINGS_NAMED = 8
 HOSTS_SHOWN = 2
 DISPOSITION = max(len(each.value) for each in Disposition)
+BLIND_SHOWN = 4
 BLIND = 2
 """Received rules that are named where several could not look."""
 WIDTH = 10
@@ -111,6 +112,13 @@ def _show_groups(console: Console, power: "Power") -> None:
             Text(f"{group.name}{note}"[:16]), Text(percent(group.value), style=style), Text(traces)
         )
         console.print(Padding(row, (0, 0, 0, WIDTH)))
+    if power.blind:
+        names = ", ".join(clean(host, 40) for host in power.blind[:BLIND_SHOWN])
+        rest = len(power.blind) - BLIND_SHOWN
+        more = f" and {rest} more" if rest > 0 else ""
+        console.print(
+            Padding(Text(f"blind: {names}{more}", style="yellow"), (0, 0, 0, WIDTH)),
+        )
 
 
 def show_findings(console: Console, findings: "tuple[Finding, ...]") -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from huntonce.flows.assets import read_assets
 from huntonce.flows.blocklook import namesakes
 from huntonce.flows.bootstrap import Home
 from huntonce.flows.reach import reaching
@@ -67,6 +68,8 @@ def examine(home: Home, *, connect: bool = False, deep: bool = False) -> Iterato
         return
     settings = _settings(home)
     yield settings
+    if settings.health is Health.OK:
+        yield _hosts(home)
     yield _permissions(home, readable=settings.health is Health.OK)
     yield _space(home)
     if settings.health is not Health.OK:
@@ -113,6 +116,32 @@ def _settings(home: Home) -> Check:
     except HuntonceError as error:
         return _fail("settings", str(error), error.hint, settings=True)
     return Check(name="settings", health=Health.OK, says="can be read")
+
+
+def _hosts(home: Home) -> Check:
+    part = home.settings.organisation
+    if part.assets is None:
+        return Check(
+            name="asset list",
+            health=Health.OK,
+            says="none: the hosts in scope are those that send telemetry, and one that never sent "
+            "any is not missed (organisation.assets)",
+        )
+    found = read_assets(home.path / part.assets)
+    elsewhere = ", ".join(f"{count} {name}" for name, count in found.elsewhere.items())
+    says = f"{len(found.assets)} hosts, {found.in_scope} in scope (Windows)"
+    says += f", out of scope {elsewhere}" if elsewhere else ""
+    says += f"; {found.repeated} rows name a host again" if found.repeated else ""
+    if not found.remarks:
+        return Check(name="asset list", health=Health.OK, says=f"{says}; nothing set aside")
+    dropped = sum(remark.dropped for remark in found.remarks)
+    return Check(
+        name="asset list",
+        health=Health.WARN,
+        says=f"{says}; {dropped} rows set aside, {len(found.remarks) - dropped} doubtful: "
+        + _some(remark.words for remark in found.remarks),
+        todo=f"correct {found.path}: a host that is set aside is not missed when it is silent",
+    )
 
 
 def _permissions(home: Home, *, readable: bool) -> Check:

@@ -1,15 +1,17 @@
 """What settings mean to the stages: the organisation's profile with its assets, and the policy."""
 
-import csv
-from datetime import datetime, timedelta
+import logging
+from datetime import timedelta
 from pathlib import Path
 
-from huntonce.flows.settings import ASSET_COLUMNS, DAYS, Settings
+from huntonce.flows.assets import read_assets
+from huntonce.flows.settings import DAYS, Settings
 from huntonce.models.approval import CHANGES, Approver, Rule
 from huntonce.models.errors import ConfigError, DomainError
 from huntonce.models.policy import Policy
 from huntonce.models.profile import Asset, ChangeWindow, Profile
-from huntonce.models.windows import utc
+
+_LOG = logging.getLogger(__name__)
 
 
 def profile_of(settings: Settings, home: Path) -> Profile:
@@ -42,48 +44,16 @@ def profile_of(settings: Settings, home: Path) -> Profile:
         task_authors=tuple(part.task_authors),
         internal_names=tuple(part.internal_names),
         internal_networks=tuple(part.internal_networks),
-        assets=read_assets(home / part.assets) if part.assets else (),
+        assets=_assets(home / part.assets) if part.assets else (),
         gap_owner=part.gap_owner,
     )
 
 
-def read_assets(path: Path) -> tuple[Asset, ...]:
-    """Assets of a CSV file: host; ip, role, platform, owner, joined, left are optional columns.
-
-    Raises:
-        ConfigError: The file cannot be read, has no column ``host``, or a date is none.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not reader.fieldnames or "host" not in reader.fieldnames:
-                raise ConfigError(f"{path}: no column 'host'", hint=f"columns: {ASSET_COLUMNS}")
-            return tuple(
-                Asset(
-                    host=row["host"],
-                    ip=row.get("ip") or "",
-                    role=row.get("role") or "",
-                    platform=(row.get("platform") or "windows").casefold(),
-                    owner=row.get("owner") or "",
-                    joined=_date(path, reader.line_num, row.get("joined")),
-                    left=_date(path, reader.line_num, row.get("left")),
-                )
-                for row in reader
-                if row["host"]
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: {error}", hint="set organisation.assets") from error
-
-
-def _date(path: Path, line: int, text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return utc(datetime.fromisoformat(text.strip()))
-    except ValueError as error:
-        raise ConfigError(
-            f"{path}, line {line}: {text!r} is no date", hint="write 2026-11-02"
-        ) from error
+def _assets(path: Path) -> tuple[Asset, ...]:
+    found = read_assets(path)
+    if found.remarks:
+        _LOG.warning("%s: %s (huntonce doctor lists them)", path, found.told())
+    return found.assets
 
 
 def policy_of(settings: Settings) -> Policy:

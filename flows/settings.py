@@ -80,7 +80,9 @@ class OrganisationSettings(_Part):
     assets: Path | None = Field(
         None,
         description="CSV of the hosts that should send telemetry: host, and if you like ip, role, "
-        "platform, owner, joined and left (dates between which it is in scope).",
+        "platform, owner, joined and left (dates between which it is in scope). Columns may also "
+        "be called Hostname, Computer Name, FQDN, Operating System, Team and the like; "
+        "huntonce doctor tells what was read.",
     )
     change_windows: list[ChangeWindowSettings] = Field([], description="When changes are expected.")
     privileged_accounts: list[str] = Field(

@@ -40,6 +40,7 @@ class Asking:
         owner: Who mends gaps that no host's owner does.
         owners: Host to owner.
         refused: Atom id to why the SIEM would or could not say.
+        mute: Hosts that never sent anything: it is their agent that is missing, not a switch.
     """
 
     siem: str
@@ -49,6 +50,7 @@ class Asking:
     window: Window
     owners: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    mute: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,17 +258,40 @@ def _owner(hosts: Sequence[str], asking: Asking) -> str:
 def _remedy(fault: _Fault, asking: Asking) -> Remedy:
     if fault.kind in _OF_CHANNEL:
         return Remedy(text=_way(fault, asking))
+    return _switched_on(fault, fault.hosts & frozenset(asking.mute))
+
+
+def _switched_on(fault: _Fault, mute: Collection[str]) -> Remedy:
+    """What to do where a trace does not arrive: it depends on what else does."""
+    channel, remedy, count = fault.atom.channel, fault.atom.remedy, len(fault.answers)
+    if len(mute) == count:
+        return Remedy(
+            text="These hosts send nothing at all: see that they run, install or mend their agent "
+            f"and forwarder, and measure again. Then: {remedy.text}",
+            commands=remedy.commands,
+        )
     stopped = sum(answer.result is ProbeResult.STALE for answer in fault.answers)
-    if not stopped:
-        return fault.atom.remedy
-    channel = fault.atom.channel
     look = (
         f"{channel} did arrive and stopped: see whether agent and forwarder run on these hosts, "
         "and whether the channel was cleared, filled up or switched off."
     )
-    if stopped == len(fault.answers):
+    if stopped == count:
         return Remedy(text=look, commands=(f'wevtutil gli "{channel}"',))
-    return Remedy(text=f"{fault.atom.remedy.text} {look}", commands=fault.atom.remedy.commands)
+    text = remedy.text
+    if sum(answer.result is ProbeResult.EMPTY for answer in fault.answers) == count:
+        text += (
+            f" {channel} itself arrives from these hosts: see also what the forwarder's filter "
+            "leaves out."
+        )
+    if stopped:
+        text += f" On {stopped} of the hosts: {look}"
+    if mute:
+        text += f" {_hosts(len(mute))} nothing at all: see to the agent there first."
+    return Remedy(text=text, commands=remedy.commands)
+
+
+def _hosts(count: int) -> str:
+    return "1 host sends" if count == 1 else f"{count} hosts send"
 
 
 def _way(fault: _Fault, asking: Asking) -> str:
@@ -301,11 +326,8 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
         if not told
         else f"{atom.label} cannot be asked for at {asking.siem}{told}",
     }[kind]
-    stale = [a.quiet_since for a in fault.answers if a.quiet_since is not None]
-    if stale and kind in {GapKind.NO_SOURCE, GapKind.PARTIAL_POPULATION}:
-        what += (
-            f" ({len(stale)} of them sent it until {max(stale):%Y-%m-%d %H:%M} UTC at the latest)"
-        )
+    if kind in {GapKind.NO_SOURCE, GapKind.PARTIAL_POPULATION}:
+        what += _instead(fault, frozenset(asking.mute))
     if fault.blind and group.required:
         on = "there" if fault.blind == count else f"on {fault.blind} of them"
         effect = (
@@ -317,6 +339,23 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
         effect = f"the {group.name} of {asking.behaviour} cannot be seen in all of the window"
     default = "; off by default" if atom.off_by_default else ""
     return f"{what}: {effect} ({atom.gives}{default})."
+
+
+def _instead(fault: _Fault, mute: frozenset[str]) -> str:
+    """What the hosts without a trace do send: nothing, other events of the channel, or once it."""
+    silent = len(fault.hosts & mute)
+    empty = sum(answer.result is ProbeResult.EMPTY for answer in fault.answers)
+    stale = [a.quiet_since for a in fault.answers if a.quiet_since is not None]
+    parts = []
+    if silent:
+        parts.append(f"{silent} of them never sent anything at all")
+    if empty:
+        parts.append(f"{empty} of them send other events of the channel")
+    if stale:
+        parts.append(
+            f"{len(stale)} of them sent it until {max(stale):%Y-%m-%d %H:%M} UTC at the latest"
+        )
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _late(fault: _Fault, where: str) -> str:

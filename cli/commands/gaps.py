@@ -1,7 +1,7 @@
 """``huntonce gaps``: what we cannot see, what to mend first, and what people decide of it."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -11,12 +11,17 @@ from huntonce.cli.output import Output, cell, clean, table
 from huntonce.cli.session import DEFAULT_HOME, HomeOption, JsonOption, SiemOption, session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from huntonce.flows.bootstrap import Home
     from huntonce.models.demand import Fix
+    from huntonce.models.detection import Detection
     from huntonce.models.gap import Gap
+    from huntonce.models.stages.kit import Kit
 
 gaps = typer.Typer(help="What we cannot see.", invoke_without_command=True)
 RANKED = 5
+Found = TypeVar("Found")
 
 GapArgument = Annotated[str, typer.Argument(help="GAP-1.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
@@ -130,14 +135,14 @@ def _show_one(console: Console, gap: "Gap", fix: "Fix | None", life: list[dict[s
         ("what", gap.reason),
         ("worth", gap.business or "nothing waits on it"),
         ("mending", told(fix) if fix else "frees nothing by itself"),
-        ("owner", gap.owner or "nobody: huntonce gaps accept --owner"),
+        ("owner", gap.owner or f"nobody: huntonce gaps accept {gap.id} --owner NAME"),
         ("ticket", gap.ticket or "none yet"),
         *at_desk_rows(gap.at_desk),
         ("fix", gap.remedy.text),
         *(("", command) for command in gap.remedy.commands),
         ("hosts", f"{len(gap.hosts)} of {gap.population}: {', '.join(gap.hosts[:20])}"
          + (f" and {len(gap.hosts) - 20} more (--json)" if len(gap.hosts) > 20 else "")),  # noqa: PLR2004 - shown
-        ("probes", f"{gap.passes} passed in a row; last saw {gap.measured_to or 'nothing yet'}"),
+        ("probes", f"{gap.passes} passed in a row; {_measured(gap)}"),
         *(
             ("life" if n == 0 else "", f"{r['at'][:16]} {r['state']} by {r['by']}: {r['why']}")
             for n, r in enumerate(life)
@@ -147,21 +152,22 @@ def _show_one(console: Console, gap: "Gap", fix: "Fix | None", life: list[dict[s
     console.print(table(("", ""), [(name, clean(text, 600)) for name, text in rows]))
 
 
+def _measured(gap: "Gap") -> str:
+    if not gap.measured_to:
+        return "none since it was surfaced"
+    return f"telemetry seen until {gap.measured_to[:16].replace('T', ' ')} UTC"
+
+
 @gaps.command("probe")
 def probe(
     home: HomeOption = DEFAULT_HOME, siem: SiemOption = "lake", as_json: JsonOption = False
 ) -> None:
     """Measure the evidence of every technique, and surface gaps before a hunt runs into them."""
     from huntonce.cli import views
-    from huntonce.models.stages.dispatch import dispatch
-    from huntonce.models.stages.guarding import watch_detections
     from huntonce.models.stages.survey import survey
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit(siem)
-        surveyed = survey(kit)
-        changed = watch_detections(kit)
-        dispatch(kit)
+        surveyed, changed = _measure(opened.kit(siem), survey)
         stored, fixes = _ranked(opened)
         found = {gap.id for gap in surveyed.gaps}
         document = {
@@ -181,9 +187,7 @@ def probe(
             console.print(f"{number} {noun} probed over {surveyed.window}")
             if surveyed.blocked:
                 console.print(f"cannot be looked at yet: {', '.join(surveyed.blocked)}")
-            for detection in changed:
-                sees = "sees again" if detection.healthy else "does not see any more"
-                console.print(f"{detection.id} {sees}: {clean(detection.title)}")
+            _show_changed(console, changed)
             _show(console, stored, fixes, every=False)
 
         output.answer(document, show_it)
@@ -195,15 +199,10 @@ def verify(
 ) -> None:
     """Probe again for every open gap; those that pass often enough in a row are closed."""
     from huntonce.cli import views
-    from huntonce.models.stages.dispatch import dispatch
-    from huntonce.models.stages.guarding import watch_detections
     from huntonce.models.stages.watch import verify_gaps
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
-        kit = opened.kit(siem)
-        verified = verify_gaps(kit)
-        watch_detections(kit)
-        dispatch(kit)
+        verified, changed = _measure(opened.kit(siem), verify_gaps)
         groups = {
             name: [views.gap(g) for g in getattr(verified, name)]
             for name in ("passed", "closed", "failed", "waiting", "regressed", "expired")
@@ -217,10 +216,33 @@ def verify(
                 console.print("waiting ones need newer telemetry than their last probe saw")
             if verified.requeued:
                 console.print(f"ready to be hunted again: {', '.join(verified.requeued)}")
+            _show_changed(console, changed)
             if not any(groups.values()):
                 console.print("No gap is open or closed: nothing to verify.")
 
-        output.answer({**groups, "requeued": list(verified.requeued)}, show_it)
+        document = {
+            **groups,
+            "requeued": list(verified.requeued),
+            "detections_changed": [d.id for d in changed],
+        }
+        output.answer(document, show_it)
+
+
+def _measure(kit: "Kit", look: "Callable[[Kit], Found]") -> "tuple[Found, tuple[Detection, ...]]":
+    """Look at the telemetry, then whether what stands guard still sees, and tell the desks."""
+    from huntonce.models.stages.dispatch import dispatch
+    from huntonce.models.stages.guarding import watch_detections
+
+    found = look(kit)
+    changed = watch_detections(kit)  # after: one whose evidence is back is not to be called blind
+    dispatch(kit)
+    return found, tuple(changed)
+
+
+def _show_changed(console: Console, changed: "tuple[Detection, ...]") -> None:
+    for detection in changed:
+        sees = "sees again" if detection.healthy else "does not see any more"
+        console.print(f"{detection.id} {sees}: {clean(detection.title)}")
 
 
 @gaps.command("accept")

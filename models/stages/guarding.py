@@ -95,6 +95,7 @@ def _gaps(kit: Kit, sight: Sight, detection: Detection) -> Iterator[Gap]:
         owner=kit.profile.gap_owner,
         owners=sight.estate.owners if sight.estate is not None else {},
         refused=sight.refused,
+        mute=sight.estate.silent if sight.estate is not None else (),
     )
     for gap in surface(narrow, sight.probes, asking):
         yield replace(gap, guards=(detection.id,), waits=())

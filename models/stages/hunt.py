@@ -75,6 +75,7 @@ def gaps_of(kit: Kit, sight: Sight, hypothesis: Hypothesis) -> tuple[Gap, ...]:
         owner=kit.profile.gap_owner,
         owners=sight.estate.owners if sight.estate is not None else {},
         refused=sight.refused,
+        mute=sight.estate.silent if sight.estate is not None else (),
     )
     return surface(sight.model, sight.probes, asking)
 

@@ -158,7 +158,7 @@ def _batches(models: Iterable[EvidenceModel]) -> list[list[EvidenceModel]]:
 
 def population_of(siem: Siem, profile: Profile, hosts: Hosts = Hosts.ALL) -> tuple[str, ...]:
     """Hosts in scope, short names, upper case, sorted; ``hosts`` says which behave so at all."""
-    return tuple(sorted(_meant(profile, hosts) or siem.hosts()))
+    return tuple(sorted(_meant(profile, hosts) if profile.assets else siem.hosts()))
 
 
 def _meant(profile: Profile, hosts: Hosts) -> dict[str, Asset]:
@@ -174,7 +174,7 @@ def _meant(profile: Profile, hosts: Hosts) -> dict[str, Asset]:
 def estate_of(siem: Siem, profile: Profile, window: Window, hosts: Hosts = Hosts.ALL) -> Population:
     """The population, with what the asset list and the telemetry do not agree on."""
     assets = _meant(profile, hosts)
-    if not assets:
+    if not profile.assets:
         return Population(hosts=tuple(sorted(siem.hosts())), listed=False)
     try:
         sending = siem.hosts()

@@ -259,3 +259,28 @@ def test_a_server_that_does_not_answer_is_no_proof_of_good_blocks(
 
     assert found["health"] == "warn"
     assert "not looked at" in found["says"]
+
+
+def test_the_asset_list_is_told_in_numbers_with_what_was_set_aside(home: Path) -> None:
+    assert "one that never sent any is not missed" in checks(home)["asset list"]["says"]
+    (home / "assets.csv").write_text(
+        "Hostname;Operating System\nPC1;Windows 10 Pro\nPC1;\nWEB1;Debian 12\nPC 2;Windows 11\n"
+    )
+    (home / "huntonce.toml").write_text('[organisation]\nassets = "assets.csv"\n')
+
+    found = checks(home)["asset list"]
+
+    assert found["health"] == "warn"
+    assert found["says"].startswith("2 hosts, 1 in scope (Windows), out of scope 1 linux; ")
+    assert "1 rows set aside, 0 doubtful: line 5: 'PC 2' is no name" in found["says"]
+    assert "not missed" in found["todo"]
+
+
+def test_an_asset_list_without_a_windows_host_is_a_wrong_setting(home: Path) -> None:
+    (home / "assets.csv").write_text("host,os\nWEB1,Debian\n")
+    (home / "huntonce.toml").write_text('[organisation]\nassets = "assets.csv"\n')
+
+    found = checks(home, code=2)
+
+    assert "none of its hosts runs Windows" in found["settings"]["says"]
+    assert "asset list" not in found

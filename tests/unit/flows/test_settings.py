@@ -202,7 +202,7 @@ def test_the_profile_and_the_policy_follow_the_settings(tmp_path: Path) -> None:
     assert policy.rule("deploy").mode == "ask"
 
 
-@pytest.mark.parametrize("text", ["name,ip\nPC1,\n", "", None])
+@pytest.mark.parametrize("text", ["colour,ip\nPC1,\n", "", None])
 def test_an_asset_list_that_is_none_is_told(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "assets.csv").write_text(text)

@@ -9,7 +9,7 @@ from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap, GapKind
 from huntonce.models.seeing import probe
 from huntonce.models.surfacing import Asking, surface
-from tests.support.builders import SECURITY, Arrived, arrivals, atom, group, model
+from tests.support.builders import SECURITY, SYSMON, Arrived, arrivals, atom, group, model
 
 TWO = ("PC1", "PC2")
 
@@ -170,3 +170,48 @@ def test_a_host_is_in_a_gap_exactly_where_a_primary_trace_is_not_live(
     found = gaps(wanted, rows, hosts)
     assert {(g.source, host) for g in found for host in g.hosts} == dead
     assert len({g.source for g in found}) == len(found)
+
+
+# ---------------------------------------------------------------- what comes instead
+
+SYSMON_1 = "sysmon/1"
+
+
+def of_sysmon(rows: Iterable[Arrived], hosts: Iterable[str], mute: Iterable[str] = ()) -> Gap:
+    of_model = model(group("execution", atom(SYSMON_1, channel=SYSMON, event_ids=(1,))))
+    arrived = arrivals(rows)
+    (found,) = surface(
+        of_model,
+        probe(of_model, tuple(hosts), arrived),
+        Asking(
+            siem="lake",
+            hypothesis_key="h1",
+            behaviour="T1053.005",
+            owner="platform",
+            window=arrived.window,
+            mute=tuple(mute),
+        ),
+    )
+    return found
+
+
+def test_nothing_other_events_and_no_longer_are_told_apart_each_with_its_remedy() -> None:
+    other: list[Arrived] = [(host, SYSMON, 22, hour, 1) for host in TWO for hour in range(24)]
+
+    missing, empty = of_sysmon([], TWO), of_sysmon(other, TWO)
+    mute, part = of_sysmon([], TWO, TWO), of_sysmon(other, (*TWO, "PC3"), ("PC3",))
+
+    assert len({g.reason for g in (missing, empty, mute, part)}) == 4
+    assert len({g.remedy.text for g in (missing, empty, mute, part)}) == 4
+    assert "2 of them send other events of the channel" in empty.reason
+    assert "filter" in empty.remedy.text
+    assert "2 of them never sent anything at all" in mute.reason
+    assert mute.remedy.text.startswith("These hosts send nothing at all")
+    assert "1 of them never sent anything at all, 2 of them send other events" in part.reason
+    assert "1 host sends nothing at all" in part.remedy.text
+    assert "filter" not in part.remedy.text
+    assert all(g.remedy.commands == missing.remedy.commands for g in (empty, mute, part))
+
+
+def test_a_silent_host_that_is_not_in_the_gap_is_not_spoken_of() -> None:
+    assert "never sent" not in of_sysmon([], TWO, ["PC9"]).reason
