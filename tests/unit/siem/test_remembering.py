@@ -12,6 +12,7 @@ from typing_extensions import override
 from huntonce.connectors.siem.answers import Memory
 from huntonce.connectors.siem.memory import MemorySiem
 from huntonce.connectors.siem.remembering import RememberingSiem
+from huntonce.models.errors import ConnectorError
 from huntonce.models.ids import digest
 from huntonce.models.query import (
     COUNT_SCHEMA,
@@ -40,7 +41,6 @@ class NamedSiem(MemorySiem):
 
     def __init__(self, events: Sequence[dict[str, Any]] = ()) -> None:
         self.asked: list[tuple[str, Window]] = []
-        self.wanted: list[tuple[FieldWant, ...]] = []
         super().__init__(events)
 
     @override
@@ -63,7 +63,6 @@ class NamedSiem(MemorySiem):
     @override
     def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
         self.asked.append(("fill", window))
-        self.wanted.append(tuple(wants))
         return super().field_fill(window, wants)
 
     @override
@@ -206,48 +205,6 @@ def test_a_memory_that_is_damaged_or_cannot_be_written_costs_only_time(
     assert rows(RememberingSiem(siem, file).inventory(span(0, 4))) == expected
 
 
-def test_only_fields_that_were_never_asked_for_are_asked_for(
-    tmp_path: Path, siem: NamedSiem
-) -> None:
-    more = (
-        FieldWant(
-            channel=SECURITY, event_id=4688, fields=("CommandLine", "ParentProcessName", "nowhere")
-        ),
-        FieldWant(channel=SECURITY, event_id=4624, fields=("LogonType",)),
-    )
-    RememberingSiem(siem, tmp_path).field_fill(span(0, 4), WANTS)
-    siem.wanted.clear()
-
-    found = RememberingSiem(siem, tmp_path).field_fill(span(0, 4), more)
-
-    assert {
-        (want.event_id, field) for wants in siem.wanted for want in wants for field in want.fields
-    } == {(4688, "ParentProcessName"), (4688, "nowhere"), (4624, "LogonType")}
-    assert rows(found) == rows(siem.field_fill(span(0, 4), more))
-
-
-def test_a_fill_that_does_not_tell_what_it_is_about_is_asked_for_anew(
-    tmp_path: Path, siem: NamedSiem
-) -> None:
-    remembering = RememberingSiem(siem, tmp_path)
-    expected = rows(remembering.field_fill(span(0, 4), WANTS))
-    memory = Memory(tmp_path)
-    for path in tmp_path.iterdir():
-        table = memory.get(path.stem)
-        assert table is not None
-        memory.put(path.stem, table.replace_schema_metadata({b"held": b"nonsense"}))
-
-    assert rows(remembering.field_fill(span(0, 4), WANTS)) == expected
-
-
-def test_a_memory_that_is_written_for_long_prunes_itself(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, max_files=3)
-    for number in range(600):
-        memory.put(f"k{number}", COUNT_SCHEMA.empty_table())
-
-    assert len(list(tmp_path.iterdir())) < 300
-
-
 def test_a_memory_stays_within_its_bounds(tmp_path: Path) -> None:
     memory = Memory(tmp_path, max_files=3)
     for number in range(9):
@@ -264,3 +221,47 @@ def test_counting_by_hand_is_what_a_siem_counts(siem: NamedSiem) -> None:
 
     assert rows(count_by_hour(found)) == rows(siem.counts(SEARCH, window))
     assert set(siem.counts(SEARCH, window).column("host").to_pylist()) == set(HOSTS)
+
+
+def test_searches_asked_together_are_remembered_one_by_one(tmp_path: Path, siem: NamedSiem) -> None:
+    other = SigmaSearch(
+        name="none", logsource=SEARCH.logsource,
+        detection={"selection": {"EventID": 1}, "condition": "selection"},
+    )  # fmt: skip
+    window = span(0, 2.25)
+    expected = [rows(siem.counts(query, window)) for query in (SEARCH, other)]
+    RememberingSiem(siem, tmp_path).counts(SEARCH, span(0, 1))
+    siem.asked_for()
+    remembering = RememberingSiem(siem, tmp_path)
+
+    for _ in range(2):
+        found = remembering.counts_of([SEARCH, other], window)
+        assert [rows(table) for table in found if isinstance(table, pa.Table)] == expected
+    days_asked = [asked for what, asked in siem.asked_for() if what == "counts"]
+
+    # The known day is not asked again; what cuts a day is asked anew each time.
+    assert days_asked.count(span(0, 2)) == 1
+    assert days_asked.count(span(1, 2)) == 1
+    assert days_asked.count(span(2, 2.25)) == 4
+
+
+def test_a_search_that_is_refused_is_neither_kept_nor_the_fault_of_others(
+    tmp_path: Path, siem: NamedSiem
+) -> None:
+    wrong = SigmaSearch(name="wrong", logsource={"product": "linux"}, detection={})
+    remembering = RememberingSiem(siem, tmp_path)
+
+    for _ in range(2):
+        good, bad = remembering.counts_of([SEARCH, wrong], span(0, 3))
+        assert isinstance(good, pa.Table)
+        assert rows(good) == rows(siem.counts(SEARCH, span(0, 3)))
+        assert isinstance(bad, ConnectorError)
+
+
+def test_an_answer_over_many_days_serves_each_of_them(tmp_path: Path, siem: NamedSiem) -> None:
+    expected = rows(siem.inventory(span(1, 2)))
+    RememberingSiem(siem, tmp_path).inventory(span(0, 3))
+    siem.asked_for()
+
+    assert rows(RememberingSiem(siem, tmp_path).inventory(span(1, 2))) == expected
+    assert siem.asked_for() == []
