@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from typing_extensions import override
 
 from huntonce.connectors.siem.engine import DuckDBSiem
+from huntonce.connectors.siem.lake.filling import fill
 from huntonce.connectors.siem.lake.layout import (
     INGESTED,
     channel_folder,
@@ -27,7 +28,6 @@ from huntonce.connectors.siem.lake.surveying import (
     SurveyFile,
     Surveyor,
     Unusual,
-    fill,
     inventory,
 )
 from huntonce.connectors.siem.session import Limits, View

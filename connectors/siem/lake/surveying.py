@@ -5,7 +5,7 @@ inventory is a sort of packed numbers, a fill a look at each different value. Du
 is not as ``load`` writes it (``Unusual``), with the same rows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from huntonce.connectors.siem.fieldnames import FieldNames
 from huntonce.connectors.siem.lake.layout import CHANNEL, EVENT_ID, HOST, META, TIME_COLUMN
 from huntonce.connectors.siem.lake.statistics import FileClasses, told
-from huntonce.connectors.sigma.logsource import Variant
-from huntonce.models.query import FILL_SCHEMA, INVENTORY_SCHEMA, FieldWant
+from huntonce.models.query import INVENTORY_SCHEMA
 from huntonce.models.windows import Window
 
 Ints = npt.NDArray[np.int64]
@@ -30,11 +27,11 @@ HOUR = 3_600_000_000
 _NUMBERS = frozenset(name for name, kind in META if not pa.types.is_string(kind))
 _MOST_FILES = 100_000
 _MOST_ROWS = 16_000_000
+_MOST_FOOTERS = 512
+"""Parsed footers kept: each is tens of kilobytes."""
 _MOST_TIMED = 64
 """Files whose times are kept: a batch's."""
 _MOST_GROUPS = 2**31
-_NOTHING = ("", "-")
-"""Windows writes "-" for nothing."""
 
 
 class Unusual(Exception):  # noqa: N818 - no fault, another way to the answer
@@ -70,6 +67,7 @@ class Surveyor:
         self._files: dict[Path, SurveyFile] = {}
         self._hosts: dict[Path, tuple[list[str], npt.NDArray[np.int32]]] = {}
         self._times: dict[Path, Ints] = {}
+        self._footers: dict[Path, pq.FileMetaData] = {}
         self._rows = 0
         self._tuples: dict[tuple[str, ...], tuple[str, ...]] = {}
 
@@ -101,7 +99,7 @@ class Surveyor:
         """
         known = self._hosts.get(file.path)
         if known is None:
-            known = coded(_read(file, [HOST]).column(HOST))
+            known = coded(self.read(file, [HOST]).column(HOST))
             self._rows += len(known[1])
             if self._rows > _MOST_ROWS:
                 self._hosts.clear()
@@ -109,6 +107,28 @@ class Surveyor:
                 self._rows = len(known[1])
             self._hosts[file.path] = known
         return known
+
+    def read(self, file: SurveyFile, names: Sequence[str]) -> pa.Table:
+        """Columns of a file, rows in the order of event ids; texts as numbers of values.
+
+        Raises:
+            Unusual: It lacks one of them.
+            pa.ArrowException, OSError: It cannot be read.
+        """
+        if set(names) - set(file.names):
+            raise Unusual
+        texts = [name for name in names if name not in _NUMBERS]
+        meta = self._footers.get(file.path)
+        with pq.ParquetFile(file.path, metadata=meta, read_dictionary=texts) as opened:
+            if meta is None:
+                if len(self._footers) >= _MOST_FOOTERS:
+                    self._footers.clear()
+                self._footers[file.path] = opened.metadata
+            table = opened.read(list(names), use_threads=False)
+            if file.classes.ordered:
+                return table
+            ids = opened.read([EVENT_ID]).column(EVENT_ID).to_numpy()
+        return table.take(pa.array(np.argsort(ids, kind="stable")))
 
     def times(self, file: SurveyFile) -> Ints:
         """For each row, in the order of event ids, its time (microseconds since 1970 UTC).
@@ -120,7 +140,7 @@ class Surveyor:
         if known is None:
             if len(self._times) >= _MOST_TIMED:
                 self._times.clear()
-            known = self._times[file.path] = _times(_read(file, [TIME_COLUMN]))
+            known = self._times[file.path] = times_of(self.read(file, [TIME_COLUMN]))
         return known
 
 
@@ -141,19 +161,6 @@ def coded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
     return chunk.dictionary.to_pylist(), chunk.indices.to_numpy().astype(np.int32, copy=False)
 
 
-def _read(file: SurveyFile, names: Sequence[str]) -> pa.Table:
-    """Columns of a file, its rows in the order of their event ids; texts as numbers of values."""
-    if set(names) - set(file.names):
-        raise Unusual
-    texts = [name for name in names if name not in _NUMBERS]
-    with pq.ParquetFile(file.path, read_dictionary=texts) as opened:
-        table = opened.read(list(names), use_threads=False)
-        if file.classes.ordered:
-            return table
-        ids = opened.read([EVENT_ID]).column(EVENT_ID).to_numpy()
-    return table.take(pa.array(np.argsort(ids, kind="stable")))
-
-
 def span_of(window: Window) -> tuple[int, int]:
     """A window in microseconds since 1970 UTC."""
     return _micros(window.start), _micros(window.end)
@@ -164,7 +171,12 @@ def _micros(moment: Any) -> int:  # noqa: ANN401 - a datetime with a zone
     return found
 
 
-def _times(table: pa.Table) -> Ints:
+def times_of(table: pa.Table) -> Ints:
+    """The events' times in microseconds since 1970 UTC.
+
+    Raises:
+        Unusual: An event has none.
+    """
     column = table.column(TIME_COLUMN)
     if column.null_count:
         raise Unusual
@@ -183,7 +195,7 @@ def inventory(surveyor: Surveyor, files: Iterable[SurveyFile], window: Window) -
         pa.ArrowException, OSError: A file cannot be read.
     """
     span = span_of(window)
-    hosts, channels = _Names(), _Names()
+    hosts, channels = Names(), Names()
     parts: list[tuple[Ints, ...]] = []
     event_ids: set[int] = set()
     for file in files:
@@ -230,7 +242,7 @@ def inventory(surveyor: Surveyor, files: Iterable[SurveyFile], window: Window) -
     )
 
 
-class _Names:
+class Names:
     """Names numbered in the order in which files bring them."""
 
     def __init__(self) -> None:
@@ -260,11 +272,11 @@ def _named(names: Sequence[str], numbers: Ints) -> pa.Array:
 
 
 def _groups(
-    surveyor: Surveyor, file: SurveyFile, span: tuple[int, int], hosts: _Names, channels: _Names
+    surveyor: Surveyor, file: SurveyFile, span: tuple[int, int], hosts: Names, channels: Names
 ) -> Iterator[tuple[Ints, ...]]:
     """A file's events by host, channel, id and hour."""
-    table = _read(file, [TIME_COLUMN, CHANNEL])
-    times = _times(table)
+    table = surveyor.read(file, [TIME_COLUMN, CHANNEL])
+    times = times_of(table)
     names, host = surveyor.hosts(file)
     spellings, channel = coded(table.column(CHANNEL))
     runs = file.classes.runs
@@ -298,166 +310,3 @@ def _groups(
         start + (packed[starts] & 0xFFFFFFFF),
         start + (packed[ends] & 0xFFFFFFFF),
     )
-
-
-# ---------------------------------------------------------------- fill
-
-
-def fill(
-    surveyor: Surveyor, files: Sequence[SurveyFile], window: Window, wants: Sequence[FieldWant]
-) -> pa.Table:
-    """``FILL_SCHEMA`` of the files of one channel, a want and field after the other, by host.
-
-    Raises:
-        Unusual, pa.ArrowException, OSError: As ``inventory``.
-    """
-    span = span_of(window)
-    columns = _columns_of(files, wants)
-    asked: dict[int, set[str]] = {}
-    for want in wants:
-        asked.setdefault(int(want.event_id), set()).update(
-            column for field in want.fields if (column := columns[field]) is not None
-        )
-    sums = _Fill()
-    for file in files:
-        here = [run for run in file.classes.runs if run.event_id in asked]
-        if here and file.touches(span):
-            sums.add(surveyor, file, span, {run.event_id: asked[run.event_id] for run in here})
-    parts = [
-        sums.table(int(want.event_id), {field: columns[field] for field in want.fields})
-        for want in wants
-    ]
-    return pa.concat_tables([FILL_SCHEMA.empty_table(), *parts])
-
-
-def _columns_of(
-    files: Iterable[SurveyFile], wants: Iterable[FieldWant]
-) -> Mapping[str, str | None]:
-    """Each field wanted to the column that has it; None where none does."""
-    spellings: dict[str, str] = {}
-    different: set[str] = set()
-    for names in dict.fromkeys(file.names for file in files):
-        for name in names:
-            if spellings.setdefault(name.lower(), name) != name:
-                different.add(name.lower())
-    channel = next((want.channel for want in wants), "")
-    found = FieldNames(Variant(channel=channel), spellings.values())
-    columns = {field: found.find(field) for want in wants for field in want.fields}
-    if any(column and column.lower() in different for column in columns.values()):
-        raise Unusual  # one field in two spellings
-    return columns
-
-
-class _Fill:
-    """Sums of events, and of those with a value, by event id, column and host."""
-
-    def __init__(self) -> None:
-        self._hosts = _Names()
-        self._events: dict[int, Ints] = {}
-        self._filled: dict[tuple[int, str], Ints] = {}
-        self._channels: dict[int, str] = {}
-
-    def add(
-        self,
-        surveyor: Surveyor,
-        file: SurveyFile,
-        span: tuple[int, int],
-        asked: Mapping[int, set[str]],
-    ) -> None:
-        """Add the events of a file."""
-        held = set(file.names)
-        names = sorted({name for columns in asked.values() for name in columns} & held)
-        inside = file.within(span)
-        timed = [] if inside else [TIME_COLUMN]
-        table = _read(file, list(dict.fromkeys([*names, CHANNEL, *timed])))
-        hosts, host = surveyor.hosts(file)
-        numbers = self._hosts.numbers(hosts)
-        spellings, _ = coded(table.column(CHANNEL))
-        if len(spellings) > 1:
-            raise Unusual
-        kept = None
-        if not inside:
-            times = _times(table)
-            kept = (times >= span[0]) & (times < span[1])
-        filled = {name: _filled(table.column(name)) for name in names}
-        for run in file.classes.runs:
-            if run.event_id not in asked:
-                continue
-            here = slice(run.start, run.start + run.rows)
-            who, mask = host[here], None if kept is None else kept[here]
-            if mask is not None and not mask.any():
-                continue
-            if self._channels.setdefault(run.event_id, spellings[0]) != spellings[0]:
-                raise Unusual
-            total = np.bincount(who if mask is None else who[mask], minlength=len(hosts))
-            self._events[run.event_id] = _plus(self._events.get(run.event_id), numbers, total)
-            for name in asked[run.event_id] & held & set(run.columns):
-                good = filled[name][here] if mask is None else filled[name][here] & mask
-                counts = total if good.all() else np.bincount(who[good], minlength=len(hosts))
-                key = (run.event_id, name)
-                self._filled[key] = _plus(self._filled.get(key), numbers, counts)
-
-    def table(self, event_id: int, fields: Mapping[str, str | None]) -> pa.Table:
-        """``FILL_SCHEMA`` of one event id, a field (with its column) after the other, by host."""
-        if event_id not in self._events:
-            return FILL_SCHEMA.empty_table()
-        everyone = np.arange(len(self._hosts))
-        names, places = self._hosts.ranked(everyone)
-        order = np.argsort(places)
-        total = _padded(self._events[event_id], len(everyone))
-        order = order[total[order] > 0]
-        events = total[order]
-        named = pa.array(names, pa.string()).take(pa.array(places[order]))
-        parts = []
-        for field, column in fields.items():
-            filled = self._filled.get((event_id, column or ""), _NONE)
-            counts = _padded(filled, len(everyone))
-            parts.append(
-                pa.table(
-                    [
-                        named,
-                        pa.repeat(pa.scalar(self._channels[event_id], pa.string()), len(order)),
-                        pa.repeat(pa.scalar(event_id, pa.int64()), len(order)),
-                        pa.repeat(pa.scalar(field, pa.string()), len(order)),
-                        pa.array(counts[order]),
-                        pa.array(events),
-                    ],
-                    schema=FILL_SCHEMA,
-                )
-            )
-        return pa.concat_tables(parts)
-
-
-_NONE: Ints = np.zeros(0, np.int64)
-
-
-def _padded(sums: Ints, size: int) -> Ints:
-    return np.append(sums[:size], np.zeros(max(0, size - len(sums)), np.int64))
-
-
-def _plus(sums: Ints | None, numbers: Ints, counts: Ints) -> Ints:
-    """Sums by host's number with some more; grown where a number is new."""
-    size = int(numbers.max()) + 1
-    if sums is None:
-        sums = np.zeros(size, np.int64)
-    elif len(sums) < size:
-        sums = np.append(sums, np.zeros(max(size - len(sums), len(sums)), np.int64))
-    sums[numbers] += counts
-    return sums
-
-
-def _filled(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """For each row whether it has a value that is not empty."""
-    parts = []
-    for chunk in column.chunks:
-        encoded = chunk
-        if not pa.types.is_dictionary(chunk.type):
-            encoded = chunk.cast(pa.string()).dictionary_encode()
-        texts = pc.utf8_trim(encoded.dictionary.cast(pa.string()), characters=" ")
-        empty = pc.is_in(texts, pa.array(_NOTHING))
-        good = np.append(
-            ~pc.fill_null(empty, fill_value=True).to_numpy(zero_copy_only=False), False
-        )
-        good[:-1] &= pc.is_valid(texts).to_numpy(zero_copy_only=False)
-        parts.append(good[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)])
-    return np.concatenate([np.zeros(0, np.bool_), *parts])
