@@ -22,7 +22,6 @@ from huntonce.models.windows import Window
 
 UID = "@uid"
 TIME_COLUMN = "@time"
-INGESTED = "@ingested"
 HOST = "@host"
 CHANNEL = "@channel"
 EVENT_ID = "@event_id"
@@ -33,7 +32,7 @@ META: tuple[tuple[str, pa.DataType], ...] = (
     (UID, pa.string()),
     (TIME_COLUMN, TIME),
     ("@time_note", pa.string()),
-    (INGESTED, TIME),
+    ("@ingested", TIME),
     (HOST, pa.string()),
     ("@computer", pa.string()),
     (CHANNEL, pa.string()),

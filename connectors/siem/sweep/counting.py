@@ -13,7 +13,6 @@ import pyarrow as pa
 from sigma.rule import SigmaRule
 
 from huntonce.connectors.siem.fieldnames import FieldNames
-from huntonce.connectors.siem.lake.surveying import HOUR, SurveyFile, Surveyor, Unusual, span_of
 from huntonce.connectors.siem.sweep.batch import batches, open_batch
 from huntonce.connectors.siem.sweep.catalog import LakeFile
 from huntonce.connectors.siem.sweep.folding import (
@@ -23,6 +22,7 @@ from huntonce.connectors.siem.sweep.folding import (
     columns_of,
     fold,
 )
+from huntonce.connectors.siem.sweep.surveying import HOUR, SurveyFile, Surveyor, Unusual, span_of
 from huntonce.connectors.siem.sweep.verifying import holds
 from huntonce.connectors.sigma.compiling import compile_detections
 from huntonce.connectors.sigma.ir import Condition, Op, atoms
@@ -65,7 +65,7 @@ def count_all(
     """``COUNT_SCHEMA`` for each search.
 
     Raises:
-        Unusual, pa.ArrowException, OSError: As ``surveying.inventory``.
+        Unusual, pa.ArrowException, OSError: See ``surveying``.
         TransientError: A file cannot be read.
     """
     span = span_of(window)

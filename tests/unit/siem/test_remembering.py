@@ -41,6 +41,7 @@ class NamedSiem(MemorySiem):
 
     def __init__(self, events: Sequence[dict[str, Any]] = ()) -> None:
         self.asked: list[tuple[str, Window]] = []
+        self.wanted: list[tuple[FieldWant, ...]] = []
         super().__init__(events)
 
     @override
@@ -63,6 +64,7 @@ class NamedSiem(MemorySiem):
     @override
     def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
         self.asked.append(("fill", window))
+        self.wanted.append(tuple(wants))
         return super().field_fill(window, wants)
 
     @override
@@ -203,6 +205,48 @@ def test_a_memory_that_is_damaged_or_cannot_be_written_costs_only_time(
 
     assert rows(remembering.inventory(span(0, 4))) == expected
     assert rows(RememberingSiem(siem, file).inventory(span(0, 4))) == expected
+
+
+def test_only_fields_that_were_never_asked_for_are_asked_for(
+    tmp_path: Path, siem: NamedSiem
+) -> None:
+    more = (
+        FieldWant(
+            channel=SECURITY, event_id=4688, fields=("CommandLine", "ParentProcessName", "nowhere")
+        ),
+        FieldWant(channel=SECURITY, event_id=4624, fields=("LogonType",)),
+    )
+    RememberingSiem(siem, tmp_path).field_fill(span(0, 4), WANTS)
+    siem.wanted.clear()
+
+    found = RememberingSiem(siem, tmp_path).field_fill(span(0, 4), more)
+
+    assert {
+        (want.event_id, field) for wants in siem.wanted for want in wants for field in want.fields
+    } == {(4688, "ParentProcessName"), (4688, "nowhere"), (4624, "LogonType")}
+    assert rows(found) == rows(siem.field_fill(span(0, 4), more))
+
+
+def test_a_fill_that_does_not_tell_what_it_is_about_is_asked_for_anew(
+    tmp_path: Path, siem: NamedSiem
+) -> None:
+    remembering = RememberingSiem(siem, tmp_path)
+    expected = rows(remembering.field_fill(span(0, 4), WANTS))
+    memory = Memory(tmp_path)
+    for path in tmp_path.iterdir():
+        table = memory.get(path.stem)
+        assert table is not None
+        memory.put(path.stem, table.replace_schema_metadata({b"held": b"nonsense"}))
+
+    assert rows(remembering.field_fill(span(0, 4), WANTS)) == expected
+
+
+def test_a_memory_that_is_written_for_long_prunes_itself(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, max_files=3)
+    for number in range(600):
+        memory.put(f"k{number}", COUNT_SCHEMA.empty_table())
+
+    assert len(list(tmp_path.iterdir())) < 300
 
 
 def test_a_memory_stays_within_its_bounds(tmp_path: Path) -> None:

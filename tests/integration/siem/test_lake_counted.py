@@ -1,4 +1,4 @@
-"""What the lake sums from its files is what a query over them says, row for row."""
+"""Searches counted in one pass say what each of them says alone, row for row."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from huntonce.connectors.siem.engine import DuckDBSiem
 from huntonce.connectors.siem.lake import statistics
-from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.lake.layout import files, partitions
 from huntonce.connectors.siem.lake.upkeep import compact
+from huntonce.connectors.siem.sweep.countedlake import CountedLake
 from huntonce.models.errors import TransientError, UnsupportedError
-from huntonce.models.query import FieldWant, SigmaSearch
+from huntonce.models.query import SigmaSearch
 from huntonce.models.windows import Window
 from tests.support.sweeping import START, SYSMON, Site, event
 
@@ -27,12 +26,6 @@ WINDOWS = (
     Window(START - timedelta(days=1), START + timedelta(days=9)),
     Window(START + timedelta(minutes=17), START + timedelta(hours=31, seconds=2)),
     Window(START + timedelta(days=30), START + timedelta(days=31)),
-)
-FIELDS = ("Image", "image", "CommandLine", "Nowhere", "EventID", "Computer")
-WANTS = (
-    *(FieldWant(channel=SYSMON, event_id=number, fields=FIELDS) for number in (1, 3, 9)),
-    FieldWant(channel="Security", event_id=1, fields=("Image",)),
-    FieldWant(channel="Nobody", event_id=1, fields=("Image",)),
 )
 
 
@@ -76,14 +69,8 @@ def written(site: Site, found: list[Any], start: int = 0) -> None:
     )
 
 
-def compare(lake: Lake) -> None:
-    assert lake.extent() == DuckDBSiem.extent(lake)
-    assert lake.hosts() == DuckDBSiem.hosts(lake)
+def compare(lake: CountedLake) -> None:
     for window in WINDOWS:
-        assert lake.inventory(window).equals(DuckDBSiem.inventory(lake, window))
-        fill = DuckDBSiem.field_fill(lake, window, WANTS)
-        assert lake.field_fill(window, WANTS).equals(fill)
-        assert lake.lags(window).equals(DuckDBSiem.lags(lake, window))
         together = lake.counts_of(SEARCHES, window)
         for query, counted in zip(SEARCHES, together, strict=True):
             assert isinstance(counted, pa.Table)
@@ -100,7 +87,7 @@ def test_sums_are_what_a_query_says(one: list[Any], other: list[Any], merged: bo
             written(site, other, start=1000)
         if merged:
             compact(site.lake, grace=0)
-        compare(Lake(site.lake))
+        compare(CountedLake(site.lake))
 
 
 def rewrite(root: Path, metadata: bytes | None) -> int:
@@ -129,13 +116,13 @@ def test_a_footer_that_does_not_tell_all_rows_is_not_believed(
 ) -> None:
     site = Site(tmp_path)
     written(site, PLENTY)
-    expected = Lake(site.lake).inventory(WINDOWS[0])
+    expected = CountedLake(site.lake).counts(SEARCHES[0], WINDOWS[0])
 
     assert rewrite(site.lake, metadata)
-    lake = Lake(site.lake)
+    lake = CountedLake(site.lake)
 
-    assert lake.inventory(WINDOWS[0]).equals(expected)
-    assert lake.extent() != Window(START, START + timedelta(seconds=1))
+    (found,) = lake.counts_of(SEARCHES[:1], WINDOWS[0])
+    assert found.equals(expected)
     compare(lake)
 
 
@@ -144,7 +131,7 @@ def test_fields_in_two_spellings_are_one(tmp_path: Path) -> None:
     site.load(event(1, SYSMON, 1, Image=r"C:\a.exe"), event(2, SYSMON, 3, CommandLine="10"))
     site.load(event(3, SYSMON, 1, IMAGE=r"C:\a.exe"), event(4, SYSMON, 1, commandline="-"))
 
-    compare(Lake(site.lake))
+    compare(CountedLake(site.lake))
 
 
 def test_a_file_that_cannot_be_read_is_no_empty_answer(tmp_path: Path) -> None:
@@ -153,14 +140,9 @@ def test_a_file_that_cannot_be_read_is_no_empty_answer(tmp_path: Path) -> None:
     (partition, *_) = partitions(site.lake)
     files(site.lake, partition)[0].write_bytes(b"PAR1 no longer")
 
-    for ask in (
-        lambda lake: lake.inventory(WINDOWS[0]),
-        lambda lake: lake.field_fill(WINDOWS[0], WANTS),
-        lambda lake: lake.counts_of(SEARCHES, WINDOWS[0]),
-        lambda lake: lake.extent(),
-    ):
+    for ask in (lambda lake: lake.counts_of(SEARCHES, WINDOWS[0]),):
         with pytest.raises(TransientError):
-            ask(Lake(site.lake))
+            ask(CountedLake(site.lake))
 
 
 def test_a_search_that_cannot_be_run_says_so_beside_those_that_can(tmp_path: Path) -> None:
@@ -169,7 +151,7 @@ def test_a_search_that_cannot_be_run_says_so_beside_those_that_can(tmp_path: Pat
     wrong = search(**{"Image|re": "(?=a)"})
     unknown = SigmaSearch(name="other", logsource={"product": "linux"}, detection={})
 
-    good, bad, worse = Lake(site.lake).counts_of([SEARCHES[0], unknown, wrong], WINDOWS[0])
+    good, bad, worse = CountedLake(site.lake).counts_of([SEARCHES[0], unknown, wrong], WINDOWS[0])
 
     assert isinstance(good, pa.Table)
     assert good.num_rows

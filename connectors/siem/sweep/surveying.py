@@ -5,7 +5,7 @@ inventory is a sort of packed numbers, a fill a look at each different value. Du
 is not as ``load`` writes it (``Unusual``), with the same rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from huntonce.connectors.siem.lake.layout import CHANNEL, EVENT_ID, HOST, META, TIME_COLUMN
+from huntonce.connectors.siem.lake.layout import EVENT_ID, HOST, META, TIME_COLUMN
 from huntonce.connectors.siem.lake.statistics import FileClasses, told
-from huntonce.models.query import INVENTORY_SCHEMA
 from huntonce.models.windows import Window
 
 Ints = npt.NDArray[np.int64]
@@ -182,131 +181,3 @@ def times_of(table: pa.Table) -> Ints:
         raise Unusual
     times: Ints = column.cast(pa.int64()).to_numpy()
     return times
-
-
-# ---------------------------------------------------------------- inventory
-
-
-def inventory(surveyor: Surveyor, files: Iterable[SurveyFile], window: Window) -> pa.Table:
-    """``INVENTORY_SCHEMA`` of some files, in the order of its keys.
-
-    Raises:
-        Unusual: See there.
-        pa.ArrowException, OSError: A file cannot be read.
-    """
-    span = span_of(window)
-    hosts, channels = Names(), Names()
-    parts: list[tuple[Ints, ...]] = []
-    event_ids: set[int] = set()
-    for file in files:
-        if file.touches(span):
-            event_ids.update(run.event_id for run in file.classes.runs)
-            parts += _groups(surveyor, file, span, hosts, channels)
-    if not parts:
-        return INVENTORY_SCHEMA.empty_table()
-    host, channel, ids, hour, events, first, last = (
-        np.concatenate(columns) for columns in zip(*parts, strict=True)
-    )
-    del parts
-    hosts_in_order, host = hosts.ranked(host)
-    channels_in_order, channel = channels.ranked(channel)
-    known_ids = np.array(sorted(event_ids), np.int64)
-    id_at = np.searchsorted(known_ids, ids)
-    first_hour, hours = int(hour.min()), int(hour.max() - hour.min()) + 1
-    sizes = len(hosts_in_order) * len(channels_in_order) * len(known_ids) * hours
-    if sizes >= 2**62:
-        raise Unusual
-    key = (host * len(channels_in_order) + channel) * len(known_ids) + id_at
-    key = key * hours + (hour - first_hour)
-    order = np.argsort(key)
-    key = key[order]
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    alone = len(starts) == len(key)
-    events, first, last = events[order], first[order], last[order]
-    if not alone:  # an hour of a host in several files
-        events = np.add.reduceat(events, starts)
-        first, last = np.minimum.reduceat(first, starts), np.maximum.reduceat(last, starts)
-        order = order[starts]
-    columns = [
-        _named(hosts_in_order, host[order]),
-        _named(channels_in_order, channel[order]),
-        pa.array(ids[order]),
-        pa.array(hour[order] * HOUR),
-        pa.array(events),
-        pa.array(first),
-        pa.array(last),
-    ]
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(columns, INVENTORY_SCHEMA, strict=True)],
-        schema=INVENTORY_SCHEMA,
-    )
-
-
-class Names:
-    """Names numbered in the order in which files bring them."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def numbers(self, names: Sequence[str]) -> Ints:
-        """The number of each name."""
-        known = self._numbers
-        return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
-
-    def ranked(self, numbers: Ints) -> tuple[list[str], Ints]:
-        """The names in order, and numbers of names as places in that."""
-        names = list(self._numbers)
-        order = sorted(range(len(names)), key=names.__getitem__)
-        places = np.empty(len(names), np.int64)
-        places[order] = np.arange(len(names))
-        return [names[number] for number in order], places[numbers]
-
-
-def _named(names: Sequence[str], numbers: Ints) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(
-        pa.array(numbers.astype(np.int32)), pa.array(names, pa.string())
-    )
-
-
-def _groups(
-    surveyor: Surveyor, file: SurveyFile, span: tuple[int, int], hosts: Names, channels: Names
-) -> Iterator[tuple[Ints, ...]]:
-    """A file's events by host, channel, id and hour."""
-    table = surveyor.read(file, [TIME_COLUMN, CHANNEL])
-    times = times_of(table)
-    names, host = surveyor.hosts(file)
-    spellings, channel = coded(table.column(CHANNEL))
-    runs = file.classes.runs
-    hour = times // HOUR
-    first_hour = int(hour.min())
-    hours = int(hour.max()) - first_hour + 1
-    if len(runs) * len(spellings) * len(names) * hours >= _MOST_GROUPS:
-        raise Unusual
-    number = np.repeat(np.arange(len(runs)), [run.rows for run in runs])
-    key = ((number * len(spellings) + channel) * len(names) + host) * hours + (hour - first_hour)
-    packed = (key << 32) | (times - hour * HOUR)  # an hour has fewer microseconds than 2 ** 32
-    if not file.within(span):
-        packed = packed[(times >= span[0]) & (times < span[1])]
-    if not len(packed):
-        return
-    packed.sort()
-    key = packed >> 32
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    ends = np.append(starts[1:], len(key)) - 1
-    group = key[starts]
-    rest, hour = np.divmod(group, hours)
-    rest, host_at = np.divmod(rest, len(names))
-    run_at, channel_at = np.divmod(rest, len(spellings))
-    start = (hour + first_hour) * HOUR
-    yield (
-        hosts.numbers(names)[host_at],
-        channels.numbers(spellings)[channel_at],
-        np.array([run.event_id for run in runs], np.int64)[run_at],
-        hour + first_hour,
-        ends - starts + 1,
-        start + (packed[starts] & 0xFFFFFFFF),
-        start + (packed[ends] & 0xFFFFFFFF),
-    )
