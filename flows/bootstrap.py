@@ -212,10 +212,10 @@ class Home:
         return open_siem(self.connected, name, self.path)
 
     def _lake(self) -> "Siem":
-        from huntonce.connectors.siem.lake.lake import Lake
         from huntonce.connectors.siem.remembering import RememberingSiem
+        from huntonce.connectors.siem.sweep.countedlake import CountedLake
 
-        return RememberingSiem(Lake(self.lake_path), self.path / "probes" / "lake")
+        return RememberingSiem(CountedLake(self.lake_path), self.path / "probes" / "lake")
 
     def kit(self, siem: str = "lake", actor: str = "") -> "Kit":
         """What the stages need, with the snapshot of this moment."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from huntonce.models.case import Determination
 from huntonce.models.detection import HeldRule
-from huntonce.models.errors import TerminalError
+from huntonce.models.errors import ConnectorError, TerminalError, TransientError
 from huntonce.models.finding import EventRef
 from huntonce.models.guarding import GuardRule, RuleRun
 from huntonce.models.rules import RuleLook
@@ -122,6 +122,24 @@ class Siem(Protocol):
             message = f"more than {MOST_COUNTED} events match: too many to fetch and count"
             raise TerminalError(message, connector=self.name, hint="ask for a shorter window")
         return count_by_hour(found)
+
+    def counts_of(
+        self, queries: "Sequence[SigmaSearch]", window: Window
+    ) -> "Sequence[pa.Table | ConnectorError]":
+        """``counts`` of several searches; for one that was refused, why.
+
+        Raises:
+            TransientError: The SIEM did not answer.
+        """
+        found: list[pa.Table | ConnectorError] = []
+        for query in queries:
+            try:
+                found.append(self.counts(query, window))
+            except TransientError:
+                raise
+            except ConnectorError as error:
+                found.append(error)
+        return found
 
     def lags(self, window: Window) -> "pa.Table":  # noqa: ARG002 - for those that know
         """How late events were taken in: ``LAG_SCHEMA``; empty where nothing says so."""

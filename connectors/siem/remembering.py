@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from typing_extensions import override
 
 from huntonce.connectors.siem.answers import Memory, packed
+from huntonce.models.errors import ConnectorError
 from huntonce.models.finding import EventRef
 from huntonce.models.ids import digest
 from huntonce.models.ports import Siem
@@ -46,11 +47,15 @@ _EXTENT = pa.schema([("start", TIME), ("end", TIME)])
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One question that is answered by the hour: its key, how to ask, and the answer's shape."""
+    """One question that is answered by the hour: its key and the answer's shape."""
 
     key: tuple[object, ...]
-    ask: Callable[[Window], pa.Table]
     schema: pa.Schema
+
+
+_AskMany = Callable[[Sequence[int], Window], Sequence[pa.Table | ConnectorError]]
+"""Asks some of several questions, by their numbers."""
+_Parts = list[list[pa.Table] | ConnectorError]
 
 
 class RememberingSiem(Siem):
@@ -107,19 +112,20 @@ class RememberingSiem(Siem):
 
     @override
     def inventory(self, window: Window) -> pa.Table:
-        return self._answer(self._inventory(), window)
+        return self._answer(_INVENTORY, self._siem.inventory, window)
 
     @override
     def counts(self, query: SigmaSearch, window: Window) -> pa.Table:
-        meant = {name: value for name, value in asdict(query).items() if name != "name"}
-        return self._answer(
-            _Asked(
-                ("counts", meant),
-                lambda span: self._siem.counts(query, span),
-                COUNT_SCHEMA,
-            ),
-            window,
-        )
+        return self._answer(_counts(query), lambda span: self._siem.counts(query, span), window)
+
+    @override
+    def counts_of(
+        self, queries: Sequence[SigmaSearch], window: Window
+    ) -> Sequence[pa.Table | ConnectorError]:
+        def ask(numbers: Sequence[int], span: Window) -> Sequence[pa.Table | ConnectorError]:
+            return self._siem.counts_of([queries[number] for number in numbers], span)
+
+        return self._answers([_counts(query) for query in queries], ask, window)
 
     @override
     def field_fill(self, window: Window, wants: Sequence[FieldWant]) -> pa.Table:
@@ -141,9 +147,6 @@ class RememberingSiem(Siem):
 
     # ------------------------------------------------------------ inside
 
-    def _inventory(self) -> _Asked:
-        return _Asked(("inventory",), self._siem.inventory, INVENTORY_SCHEMA)
-
     def _key(self, *parts: object) -> str:
         return digest(_FORMAT, self._siem.name, *parts)[:40]
 
@@ -163,17 +166,29 @@ class RememberingSiem(Siem):
             self._memory.put(name, table)
         return table
 
-    def _answer(self, asked: _Asked, window: Window) -> pa.Table:
+    def _answer(self, asked: _Asked, ask: Callable[[Window], pa.Table], window: Window) -> pa.Table:
         """The answer over a window: whole spans as remembered, what they do not fit to anew."""
+        (answer,) = self._answers([asked], lambda _, span: [ask(span)], window)
+        if isinstance(answer, ConnectorError):
+            raise answer
+        return answer
+
+    def _answers(
+        self, several: Sequence[_Asked], ask: _AskMany, window: Window
+    ) -> list[pa.Table | ConnectorError]:
+        """As ``_answer`` for questions that can be asked together; a fault is one's own."""
+        everyone = range(len(several))
         revisions = self._siem.revisions(window)
         if not revisions:
-            return asked.ask(window)
+            return list(ask(everyone, window))
         whole, edges = self._split(revisions, window)
-        fresh = [asked.ask(edge).cast(asked.schema) for edge in edges]
-        parts = [*self._spans(asked, whole), *(packed(table) for table in fresh)]
-        if not parts:
-            return asked.schema.empty_table()
-        return pa.concat_tables(parts).cast(asked.schema)
+        parts = self._spans(several, ask, whole)
+        for edge in edges:
+            _add(parts, several, everyone, ask(everyone, edge))
+        return [
+            found if isinstance(found, ConnectorError) else _together(found, asked.schema)
+            for asked, found in zip(several, parts, strict=True)
+        ]
 
     def _split(
         self, revisions: Sequence[Revision], window: Window
@@ -191,29 +206,48 @@ class RememberingSiem(Siem):
         if revision not in self._ends:
             if len(self._ends) >= _MAX_ENDS:
                 self._ends.clear()
-            (inventory,) = self._spans(self._inventory(), [revision])
+            inventory = self._inventory_of(revision)
             first, last = pc.min(inventory["first"]).as_py(), pc.max(inventory["last"]).as_py()
             self._ends[revision] = (first, last) if inventory.num_rows else None
         ends = self._ends[revision]
         return ends is None or (window.start <= ends[0] and ends[1] < window.end)
 
-    def _spans(self, asked: _Asked, revisions: Sequence[Revision]) -> list[pa.Table]:
-        """The answer for each span; those not known are asked for in as few questions as can be."""
-        keys = {r: self._key(asked.key, str(r.span), r.mark) for r in revisions}
-        found = {r: self._memory.get(key) for r, key in keys.items()}
-        missing = [r for r, table in found.items() if table is None]
-        for run in _runs(missing):
-            window = Window(run[0].span.start, run[-1].span.end)
-            table = asked.ask(window).cast(asked.schema)
-            # Events that came in between are in the answer and not in the name it would have.
-            after = set(self._siem.revisions(window))
-            for revision, part in zip(run, _by_span(packed(table), run), strict=True):
-                found[revision] = part
-                if revision in after:
-                    self._memory.put(keys[revision], part)
-        if missing:
+    def _inventory_of(self, revision: Revision) -> pa.Table:
+        (found,) = self._spans([_INVENTORY], lambda _, s: [self._siem.inventory(s)], [revision])
+        if isinstance(found, ConnectorError):
+            raise found
+        return _together(found, INVENTORY_SCHEMA)
+
+    def _spans(
+        self, several: Sequence[_Asked], ask: _AskMany, revisions: Sequence[Revision]
+    ) -> _Parts:
+        """The answers over whole spans; what is not known is asked in as few questions as can be.
+
+        Questions of which the same is unknown are asked together.
+        """
+        found: _Parts = []
+        unknown: dict[tuple[Revision, ...], list[int]] = {}
+        for number, asked in enumerate(several):
+            known = {r: self._memory.get(self._span_key(asked, r)) for r in revisions}
+            found.append([table for table in known.values() if table is not None])
+            if missing := tuple(r for r, table in known.items() if table is None):
+                unknown.setdefault(missing, []).append(number)
+        for missing, numbers in unknown.items():
+            for run in _runs(missing):
+                span = Window(run[0].span.start, run[-1].span.end)
+                answers = ask(numbers, span)
+                # Events that came in between are in the answer and not in the name it would have.
+                after = set(self._siem.revisions(span))
+                for number, tables in _add(found, several, numbers, answers):
+                    for revision, part in zip(run, _by_span(tables, run), strict=True):
+                        if revision in after:
+                            self._memory.put(self._span_key(several[number], revision), part)
+        if unknown:
             self._memory.prune()
-        return [table for r in revisions if (table := found[r]) is not None]
+        return found
+
+    def _span_key(self, asked: _Asked, revision: Revision) -> str:
+        return self._key(asked.key, str(revision.span), revision.mark)
 
     def _filled(self, revision: Revision, channel: str, wants: Sequence[FieldWant]) -> pa.Table:
         """The fill in a span of fields of one channel; what was never asked for is asked for."""
@@ -237,6 +271,37 @@ class RememberingSiem(Siem):
             if revision in self._siem.revisions(revision.span):
                 self._memory.put(key, known)
         return _wanted(known, wants, held)
+
+
+_INVENTORY = _Asked(("inventory",), INVENTORY_SCHEMA)
+
+
+def _counts(query: SigmaSearch) -> _Asked:
+    meant = {name: value for name, value in asdict(query).items() if name != "name"}
+    return _Asked(("counts", meant), COUNT_SCHEMA)
+
+
+def _add(
+    found: _Parts,
+    several: Sequence[_Asked],
+    numbers: Sequence[int],
+    answers: Sequence[pa.Table | ConnectorError],
+) -> list[tuple[int, pa.Table]]:
+    """Put answers to the others, a fault in place of all; the answers as they are kept."""
+    packed_: list[tuple[int, pa.Table]] = []
+    for number, answer in zip(numbers, answers, strict=True):
+        before = found[number]
+        if isinstance(answer, ConnectorError):
+            found[number] = answer
+        elif not isinstance(before, ConnectorError):
+            table = packed(answer.cast(several[number].schema))
+            before.append(table)
+            packed_.append((number, table))
+    return packed_
+
+
+def _together(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(parts).cast(schema) if parts else schema.empty_table()
 
 
 def _plain(table: pa.Table) -> pa.Table:

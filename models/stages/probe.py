@@ -217,17 +217,19 @@ def _ask(
     except ConnectorError as error:
         refused = dict.fromkeys(atoms, str(error))
     matches: dict[str, pa.Table] = {}
-    for atom in atoms.values():
-        if not needs_match(atom) or atom.id in refused or atom.id in unsupported:
-            continue
-        try:
-            matches[atom.id] = siem.counts(arrival_search(atom), window)
-        except TransientError:
-            raise
-        except UnsupportedError as error:
-            unsupported[atom.id] = str(error)
-        except ConnectorError as error:
-            refused[atom.id] = str(error)
+    asked = [
+        atom
+        for atom in atoms.values()
+        if needs_match(atom) and atom.id not in refused and atom.id not in unsupported
+    ]
+    answers = siem.counts_of([arrival_search(atom) for atom in asked], window)
+    for atom, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, UnsupportedError):
+            unsupported[atom.id] = str(answer)
+        elif isinstance(answer, ConnectorError):
+            refused[atom.id] = str(answer)
+        else:
+            matches[atom.id] = answer
     return Arrivals(
         window=window,
         inventory=inventory,

@@ -113,8 +113,35 @@ def read_classes(path: Path) -> FileClasses:
         pa.ArrowException, OSError: It cannot be read.
     """
     with pq.ParquetFile(path) as file:
-        document = _document(file.schema_arrow.metadata)
-        return measure(file.read()) if document is None else document
+        return classes_of(file)
+
+
+def classes_of(file: pq.ParquetFile) -> FileClasses:
+    """The classes of an open file; measured where its footer does not tell all of its rows.
+
+    Raises:
+        pa.ArrowException, OSError: It cannot be read.
+    """
+    found = told(file)
+    return measure(file.read()) if found is None else found
+
+
+def told(file: pq.ParquetFile) -> FileClasses | None:
+    """What an open file's footer says; None where it does not tell all of its rows."""
+    document = _document(file.schema_arrow.metadata)
+    if document is None or not _plausible(document, file.metadata.num_rows):
+        return None
+    return document
+
+
+def _plausible(found: FileClasses, rows: int) -> bool:
+    """Whether the classes follow each other without a hole, to the last row."""
+    at = 0
+    for run in found.runs:
+        if run.start != at or run.rows <= 0:
+            return False
+        at += run.rows
+    return at == rows and found.first <= found.last
 
 
 def _document(metadata: dict[bytes, bytes] | None) -> FileClasses | None:

@@ -88,15 +88,22 @@ class ClassContext:
         place: Where the log source is recorded, with its field names.
         event_id: Of every event of the class.
         present: Columns in which some event of the class has a value.
+        names: The columns by the names that rules use, where those of other classes count too.
 
     Attributes:
         absent: Fields asked for that no event of the class has; collected while folding.
     """
 
-    def __init__(self, place: Variant, event_id: int, present: Iterable[str]) -> None:
+    def __init__(
+        self,
+        place: Variant,
+        event_id: int,
+        present: Iterable[str],
+        names: FieldNames | None = None,
+    ) -> None:
         self._present = tuple(present)
         self._held = frozenset(self._present)
-        self._names = FieldNames(place, self._present)
+        self._names = names or FieldNames(place, self._present)
         self._id = Column(pa.array([str(event_id)], pa.string()), np.zeros(1, np.int32))
         self._keys: dict[str, ColumnKey | None] = {}
         self.absent: dict[str, None] = {}

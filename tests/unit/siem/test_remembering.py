@@ -12,6 +12,7 @@ from typing_extensions import override
 from huntonce.connectors.siem.answers import Memory
 from huntonce.connectors.siem.memory import MemorySiem
 from huntonce.connectors.siem.remembering import RememberingSiem
+from huntonce.models.errors import ConnectorError
 from huntonce.models.ids import digest
 from huntonce.models.query import (
     COUNT_SCHEMA,
@@ -264,3 +265,47 @@ def test_counting_by_hand_is_what_a_siem_counts(siem: NamedSiem) -> None:
 
     assert rows(count_by_hour(found)) == rows(siem.counts(SEARCH, window))
     assert set(siem.counts(SEARCH, window).column("host").to_pylist()) == set(HOSTS)
+
+
+def test_searches_asked_together_are_remembered_one_by_one(tmp_path: Path, siem: NamedSiem) -> None:
+    other = SigmaSearch(
+        name="none", logsource=SEARCH.logsource,
+        detection={"selection": {"EventID": 1}, "condition": "selection"},
+    )  # fmt: skip
+    window = span(0, 2.25)
+    expected = [rows(siem.counts(query, window)) for query in (SEARCH, other)]
+    RememberingSiem(siem, tmp_path).counts(SEARCH, span(0, 1))
+    siem.asked_for()
+    remembering = RememberingSiem(siem, tmp_path)
+
+    for _ in range(2):
+        found = remembering.counts_of([SEARCH, other], window)
+        assert [rows(table) for table in found if isinstance(table, pa.Table)] == expected
+    days_asked = [asked for what, asked in siem.asked_for() if what == "counts"]
+
+    # The known day is not asked again; what cuts a day is asked anew each time.
+    assert days_asked.count(span(0, 2)) == 1
+    assert days_asked.count(span(1, 2)) == 1
+    assert days_asked.count(span(2, 2.25)) == 4
+
+
+def test_a_search_that_is_refused_is_neither_kept_nor_the_fault_of_others(
+    tmp_path: Path, siem: NamedSiem
+) -> None:
+    wrong = SigmaSearch(name="wrong", logsource={"product": "linux"}, detection={})
+    remembering = RememberingSiem(siem, tmp_path)
+
+    for _ in range(2):
+        good, bad = remembering.counts_of([SEARCH, wrong], span(0, 3))
+        assert isinstance(good, pa.Table)
+        assert rows(good) == rows(siem.counts(SEARCH, span(0, 3)))
+        assert isinstance(bad, ConnectorError)
+
+
+def test_an_answer_over_many_days_serves_each_of_them(tmp_path: Path, siem: NamedSiem) -> None:
+    expected = rows(siem.inventory(span(1, 2)))
+    RememberingSiem(siem, tmp_path).inventory(span(0, 3))
+    siem.asked_for()
+
+    assert rows(RememberingSiem(siem, tmp_path).inventory(span(1, 2))) == expected
+    assert siem.asked_for() == []
