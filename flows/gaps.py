@@ -129,10 +129,8 @@ def verify_gaps_flow(siem: SiemName = "lake", home: HomePath = "") -> dict[str, 
     with open_home(home) as opened, told_as_page("verify-gaps", "Gaps probed again") as note:
         verified = verify_and_tell(opened.kit(siem))
         if verified.waiting:
-            note(
-                "Gaps",
-                f"not proven, no newer telemetry of enough hosts or no answer: {', '.join(gap.id for gap in verified.waiting)}",
-            )
+            still = ", ".join(gap.id for gap in verified.waiting)
+            note("Gaps", f"not proven (no newer telemetry of enough hosts, or no answer): {still}")
     return {
         "passed": [gap.id for gap in verified.passed],
         "closed": [gap.id for gap in verified.closed],
