@@ -118,7 +118,7 @@ def submit(page: Page, served: Served, name: str) -> str:
     for _ in range(3):  # a click while the form draws itself anew is lost
         with suppress(Late):
             page.get_by_role("button", name="Submit").click(timeout=PATIENCE / 3)
-            page.get_by_text("scheduled to start").wait_for(timeout=PATIENCE / 3)
+            page.get_by_text("scheduled to start").first.wait_for(timeout=PATIENCE / 3)
             break
     return str(
         wait_for(
