@@ -116,9 +116,9 @@ def submit(page: Page, served: Served, name: str) -> str:
     """Send the form; the id of the run that it made."""
     before = {run["id"] for run in served.runs(name)}
     for _ in range(3):  # a click while the form draws itself anew is lost
-        page.get_by_role("button", name="Submit").click()
         with suppress(Late):
-            page.get_by_text("scheduled to start").wait_for(timeout=PATIENCE / 3)
+            page.get_by_role("button", name="Submit").click(timeout=PATIENCE / 3)
+            page.get_by_text("scheduled to start").first.wait_for(timeout=PATIENCE / 3)
             break
     return str(
         wait_for(
