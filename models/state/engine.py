@@ -129,7 +129,11 @@ def is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _translate(context: ExceptionContext) -> StateError:
+def _translate(context: ExceptionContext) -> StateError | None:
+    if context.is_pre_ping:
+        # The pool asks whether a connection still lives: with another error in place of the
+        # driver's it would not replace a dead one, and a restart of the server end the work.
+        return None
     error = context.original_exception
     return StateError(f"the store failed: {_first_line(error)}", hint=_hint(error))
 

@@ -9,12 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from huntonce.models.errors import ConfigError, StateError
 from huntonce.models.state.migrate import HEAD, SCRIPTS
 from huntonce.models.state.store import open_store, sqlite_url
 from huntonce.models.state.tables import METADATA
+from tests.support.stores import POSTGRESQL, SERVER
 from tests.unit.state.examples import a_gap
 
 pytestmark = pytest.mark.integration
@@ -93,6 +94,27 @@ def test_a_process_whose_store_is_upgraded_under_it_writes_nothing_more(address:
         with store.unit() as unit:
             assert unit.gaps.list() == (gap,)
     assert "upgraded" in caught.value.hint
+
+
+@pytest.mark.parametrize("address", [POSTGRESQL], indirect=True)
+def test_a_server_that_was_started_again_is_connected_to_again(address: str) -> None:
+    with open_store(address) as store:
+        with store.unit() as unit:
+            gap = unit.gaps.add(a_gap(), actor="a", why="b")
+            unit.commit()
+        other = create_engine(os.environ[SERVER], isolation_level="AUTOCOMMIT")
+        with other.connect() as connection:
+            ended = connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                ),
+                {"name": make_url(address).database},
+            ).all()
+        other.dispose()
+
+        with store.unit() as unit:
+            assert unit.gaps.list() == (gap,)
+    assert ended
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
