@@ -53,7 +53,7 @@ def show_hunt(
     _line(console, "Looked", Text(_looked(run)))
     if run.power is not None:
         _line(console, "Seen", Text(clean(run.power.words)))
-        _show_groups(console, run.power)
+        show_groups(console, run.power)
     verdict = run.verdict.value if run.verdict else ""
     why = run.why.removesuffix(f": {run.power.words}") if run.power else run.why
     _line(console, "Verdict", Text.assemble(cell(verdict), f": {clean(why)}"))
@@ -96,7 +96,8 @@ def _looked(run: "HuntRun") -> str:
     return words
 
 
-def _show_groups(console: Console, power: "Power") -> None:
+def show_groups(console: Console, power: "Power") -> None:
+    """What shows each part of the behaviour, on how many hosts, and which hosts show none."""
     for group in power.groups:
         traces = ", ".join(
             f"{t.label} {'nowhere' if not t.hosts else f'on {t.hosts}/{power.population}'}"

@@ -203,22 +203,27 @@ def verify(
 
     with session(home, as_json=as_json, writes=True) as (opened, output):
         verified, changed = _measure(opened.kit(siem), verify_gaps)
+        passes = opened.settings.policy.gap_passes
         groups = {
             name: [views.gap(g) for g in getattr(verified, name)]
             for name in ("passed", "closed", "failed", "waiting", "regressed", "expired")
         }
 
         def show_it(console: Console) -> None:
-            for name, members in groups.items():
-                if members:
-                    console.print(f"{name}: {', '.join(str(g['id']) for g in members)}")
+            for name in groups:
+                told = [_in_short(name, gap, passes) for gap in getattr(verified, name)]
+                if told:
+                    console.print(Text(f"{name}: {', '.join(told)}"))
             if verified.waiting:
-                console.print("waiting ones need newer telemetry than their last probe saw")
+                console.print(
+                    "waiting ones are not proven yet: no newer telemetry than their last probe "
+                    "saw, too few of their hosts sent any, or the SIEM would not say"
+                )
             if verified.requeued:
                 console.print(f"ready to be hunted again: {', '.join(verified.requeued)}")
             _show_changed(console, changed)
             if not any(groups.values()):
-                console.print("No gap is open or closed: nothing to verify.")
+                console.print("No gap is open, and no closed one was seen to be back.")
 
         document = {
             **groups,
@@ -226,6 +231,15 @@ def verify(
             "detections_changed": [d.id for d in changed],
         }
         output.answer(document, show_it)
+
+
+def _in_short(outcome: str, gap: "Gap", passes: int) -> str:
+    """A gap with how far it is: how often it passed, or on how many hosts it is still wrong."""
+    if outcome == "passed":
+        return f"{gap.id} ({gap.passes} of {passes})"
+    if outcome in {"failed", "regressed"}:
+        return f"{gap.id} ({len(gap.hosts)} of {gap.population} hosts)"
+    return gap.id
 
 
 def _measure(kit: "Kit", look: "Callable[[Kit], Found]") -> "tuple[Found, tuple[Detection, ...]]":

@@ -125,6 +125,7 @@ def _show_hypotheses(
     from huntonce.models.deriving.hypotheses import broader
     from huntonce.models.hypothesis import HypothesisState
 
+    ready = HypothesisState.READY
     if not ranked:
         console.print("No hypotheses. Load intel with: huntonce intel load FILE...")
         return
@@ -133,9 +134,10 @@ def _show_hypotheses(
     shown = [h for h in ranked if h.key not in covered and h not in superseded]
     for h in shown[:limit]:
         state = cell(h.verdict.value if h.verdict else h.state.value)
+        again = ", ready to be hunted again" if h.verdict and h.state is ready else ""
         console.print(
             Text.assemble(
-                (h.id, "bold"), f"  {h.priority:.2f}  {h.technique_id} {h.scope}  ", state
+                (h.id, "bold"), f"  {h.priority:.2f}  {h.technique_id} {h.scope}  ", state, again
             )
         )
         console.print(Padding(Text(clean(h.statement, 700)), (0, 0, 0, 5)))

@@ -97,13 +97,13 @@ def _alike(known: Gap, gap: Gap) -> Gap:
         )
     absent = {GapKind.NO_SOURCE, GapKind.PARTIAL_POPULATION}
     kind = known.gap_kind
+    # One may speak of domain controllers only, and the other of all hosts.
+    population = max(known.population, gap.population, len(hosts))
     if kind in absent:
-        whole = len(hosts) >= gap.population
+        whole = len(hosts) >= population
         kind = GapKind.NO_SOURCE if whole else GapKind.PARTIAL_POPULATION
     wanted = max(known.wanted_hours, gap.wanted_hours)
-    return replace(
-        known, hosts=hosts, population=gap.population, gap_kind=kind, wanted_hours=wanted
-    )
+    return replace(known, hosts=hosts, population=population, gap_kind=kind, wanted_hours=wanted)
 
 
 def _joined(stored: Sequence[Wait], gap: Gap) -> tuple[Wait, ...]:

@@ -5,9 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from huntonce.cli.huntscreen import FINDINGS_SHOWN, show_findings
+from huntonce.cli.huntscreen import BLIND_SHOWN, FINDINGS_SHOWN, show_findings, show_groups
 from huntonce.models.finding import Disposition
-from tests.support.builders import finding
+from huntonce.models.power import power
+from huntonce.models.seeing import probe
+from tests.support.builders import SECURITY, Arrived, arrivals, finding, model
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -32,3 +34,20 @@ def test_many_findings_take_few_lines_and_hide_none_that_is_graver(width: int) -
     assert told[0] == ["F-12", "malicious", "0.60"]
     assert [row[0] for row in told] == ["F-12", "F-11", "F-10", "F-9"]
     assert "and 8 more, none above 0.40: F-8" in lines[-1]
+
+
+@pytest.mark.parametrize("blind", [1, BLIND_SHOWN, BLIND_SHOWN + 3])
+def test_hosts_that_show_nothing_are_named_as_far_as_a_line_holds_them(blind: int) -> None:
+    dark = [f"DARK-{number}" for number in range(blind)]
+    rows: list[Arrived] = [("PC1", SECURITY, number, 0, 1) for number in (4698, 4688)]
+    arrived = arrivals(rows)
+    hosts = ["PC1", *dark]
+    value = power(model(), hosts, arrived.window, probe(model(), hosts, arrived))
+    out = io.StringIO()
+
+    show_groups(Console(file=out, width=100), value)
+
+    last = out.getvalue().splitlines()[-1].strip()
+    assert last.startswith(f"blind: {', '.join(dark[:BLIND_SHOWN])}")
+    assert last.endswith("and 3 more") == (blind > BLIND_SHOWN)
+    assert "PC1" not in last

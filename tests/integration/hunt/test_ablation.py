@@ -263,3 +263,38 @@ def test_in_a_real_recording_only_what_was_taken_is_newly_missing(taken: dict[st
     told = {(g.source, host) for g in before.gaps for host in g.hosts}
     assert newly == {(primary[a], host) for a, host in lost if a in primary} - told
     assert see(recording()).faults() == before.faults()
+
+
+def test_in_a_real_recording_a_host_that_falls_silent_is_the_only_one_newly_missed() -> None:
+    before = whole(recording())
+    live = {(p.host, p.atom_id) for p in before.sight.probes if p.live}
+    host = min(name for name, _ in live)
+
+    after = see(recording(), without(host=host))
+
+    left = {(p.host, p.atom_id) for p in after.sight.probes if p.live}
+    assert live - left == {one for one in live if one[0] == host}
+    assert left <= live
+    newly = {(g.source, name) for g in after.gaps for name in g.hosts} - {
+        (g.source, name) for g in before.gaps for name in g.hosts
+    }
+    assert newly
+    assert {name for _, name in newly} == {host}
+
+
+def test_in_a_real_recording_a_field_that_is_emptied_is_a_gap_of_that_field() -> None:
+    before = whole(recording())
+    ids = {"channel": SECURITY, "event_id": 4688}
+    had = frozenset(
+        p.host
+        for p in before.sight.probes
+        if p.atom_id == "security/4688-commandline" and p.live and p.events
+    )
+
+    after = see(recording(), without(**ids, field="CommandLine"))
+
+    new = after.faults() - before.faults()
+    assert {(kind, name) for _, kind, name, _ in new} == {("missing_field", "CommandLine")}
+    assert had
+    assert had <= frozenset().union(*(hosts for *_, hosts in new))
+    assert see(recording()).faults() == before.faults()

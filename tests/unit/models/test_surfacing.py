@@ -1,6 +1,7 @@
 """From probes to gaps."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from huntonce.models.evidence import EvidenceModel
 from huntonce.models.gap import Gap, GapKind
 from huntonce.models.seeing import probe
 from huntonce.models.surfacing import Asking, surface
-from tests.support.builders import SECURITY, SYSMON, Arrived, arrivals, atom, group, model
+from tests.support.builders import SECURITY, SYSMON, T0, Arrived, arrivals, atom, group, model
 
 TWO = ("PC1", "PC2")
 
@@ -215,3 +216,53 @@ def test_nothing_other_events_and_no_longer_are_told_apart_each_with_its_remedy(
 
 def test_a_silent_host_that_is_not_in_the_gap_is_not_spoken_of() -> None:
     assert "never sent" not in of_sysmon([], TWO, ["PC9"]).reason
+
+
+def test_the_seven_answers_have_seven_words_and_seven_remedies() -> None:
+    host = ("PC1",)
+    month = 30 * 24
+
+    def daily(days: range, number: int = 1, channel: str = SYSMON) -> list[Arrived]:
+        return [("PC1", channel, number, day * 24, 1) for day in days]
+
+    whole = daily(range(30))
+    of_model = model(
+        group("execution", atom(SYSMON_1, channel=SYSMON, event_ids=(1,), fields=("CommandLine",)))
+    )
+    rows: dict[str, list[Arrived]] = {
+        "missing": [],
+        "empty": daily(range(30), 22),
+        "refused": whole,
+        "stale": [*daily(range(20)), *daily(range(30), 7036, "System")],
+        "lagging": whole,
+        "short-lived": daily(range(10, 30)),
+        "half-filled": whole,
+    }
+    more: dict[str, dict[str, object]] = {
+        "refused": {"refused": {SYSMON_1: "403 forbidden"}},
+        "lagging": {"lags": [("PC1", SYSMON, 30, 100 * 3600.0)]},
+        "short-lived": {"kept": {SYSMON: T0 + timedelta(days=10)}},
+        "half-filled": {"fill": [("PC1", SYSMON, 1, "CommandLine", 12, 30)]},
+    }
+
+    found = {
+        name: gaps(of_model, rows[name], host, hours=month, **more.get(name, {})) for name in rows
+    }
+
+    assert {name: len(some) for name, some in found.items()} == dict.fromkeys(rows, 1)
+    assert len({some[0].reason for some in found.values()}) == len(rows)
+    # An empty field and a missing event are one switch here; the words before it differ.
+    assert len({some[0].remedy.text for some in found.values()}) >= len(rows) - 1
+    kinds = {name: some[0].gap_kind for name, some in found.items()}
+    assert kinds == {
+        "missing": GapKind.NO_SOURCE,
+        "empty": GapKind.NO_SOURCE,
+        "refused": GapKind.PERMISSION,
+        "stale": GapKind.NO_SOURCE,
+        "lagging": GapKind.LAG,
+        "short-lived": GapKind.RETENTION,
+        "half-filled": GapKind.MISSING_FIELD,
+    }
+    assert "could not be asked for" in found["refused"][0].reason
+    assert "sent it until" in found["stale"][0].reason
+    assert "without CommandLine" in found["half-filled"][0].reason
