@@ -5,6 +5,7 @@ event id alone, and what is left is asked of each different value once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 from sigma.rule import SigmaRule
 
 from huntonce.connectors.siem.fieldnames import FieldNames
-from huntonce.connectors.siem.sweep.batch import batches, open_batch
+from huntonce.connectors.siem.sweep.batch import batches, class_ids, open_batch
 from huntonce.connectors.siem.sweep.catalog import LakeFile
 from huntonce.connectors.siem.sweep.folding import (
     ClassContext,
@@ -76,8 +77,8 @@ def count_all(
         held = [_lake_file(file, asked) for file in found]
         by_path = {file.path: file for file in found}
         for share in batches([file for file in held if file is not None]):
-            with open_batch(share) as batch:
-                for event_id in batch.class_ids():
+            with closing(open_batch(share)) as batch:
+                for event_id in class_ids(share):
                     live = asked.live(event_id)
                     if not live:
                         continue
