@@ -1,7 +1,9 @@
 """Damaged and hostile telemetry files: told with their place, and what is sound is loaded."""
 
+import gzip
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from huntonce.connectors.siem.lake import csvtext, jsontext, reading
 from huntonce.connectors.siem.lake.loader import LoadReport, load_paths
 from huntonce.connectors.siem.lake.reading import Piece, originals
 
@@ -127,3 +130,74 @@ def test_a_member_s_name_is_no_path(tmp_path: Path, name: str) -> None:
     new = {path for path in tmp_path.parent.rglob("*") if path.is_file()} - before
     assert all(path.is_relative_to(tmp_path) for path in new)
     assert not [path for path in new if path.name.startswith("x")]
+
+
+BOUND = 1 << 20
+SPACES = b" " * (64 * BOUND)
+DEEP = b"[" * (64 * BOUND)
+
+
+def _zipped(*members: tuple[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+BOMBS: dict[str, bytes] = {
+    "one line.jsonl.gz": gzip.compress(b'{"a": "' + SPACES),
+    "many lines.jsonl.gz": gzip.compress(b"\n" * (64 * BOUND)),
+    "deep.json.gz": gzip.compress(DEEP),
+    "a quoted cell.csv.gz": gzip.compress(b'TimeCreated,Computer,Channel,EventID\n"' + SPACES),
+    "one line.zip": _zipped(("a.jsonl", b'{"a": "' + SPACES)),
+    "deep.zip": _zipped(("a.json", DEEP)),
+    "gzip in gzip.gz": gzip.compress(gzip.compress(SPACES)),
+    "zip in zip.zip": _zipped(("a.zip", _zipped(("b.jsonl", SPACES)))),
+    "binary.zip": _zipped(("a.evtx", b"ElfFile\x00" + SPACES)),
+    "a table.zip": _zipped(("a.parquet", b"PAR1" + SPACES + b"PAR1")),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_told_and_takes_no_more_than_its_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for module in (jsontext, reading, csvtext):
+        for bound in ("MAX_LINE", "MAX_ROW", "MAX_DOCUMENT", "MAX_UNPACKED", "MAX_BINARY"):
+            monkeypatch.setattr(module, bound, BOUND, raising=False)
+    (tmp_path / name).write_bytes(BOMBS[name])
+    read(tmp_path / name)  # what is imported once is none of the bomb's
+    tracemalloc.start()
+    try:
+        count, said = read(tmp_path / name)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == 0
+    assert said
+    assert peak < 32 * BOUND, f"{peak:,} bytes for a bound of {BOUND:,}"
+
+
+def test_a_zip_of_very_many_members_is_read_to_the_bound_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_MEMBERS", 20)
+    path = tmp_path / "a.zip"
+    path.write_bytes(_zipped(*((f"{number}.jsonl", good(f"H{number}")) for number in range(50))))
+
+    count, said = read(path)
+
+    assert count == 20
+    assert any("first 20 members" in line for line in said)
+
+
+def test_a_bomb_among_sound_files_costs_them_nothing(tmp_path: Path) -> None:
+    report = load(
+        tmp_path,
+        {"a.jsonl": good("WS1"), "b.json.gz": BOMBS["deep.json.gz"], "c.jsonl": good("WS2")},
+    )
+
+    assert report.events == 2
+    assert [one.source for one in report.set_aside] == ["b.json.gz"]
