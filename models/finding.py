@@ -1,7 +1,7 @@
 """Findings: a few things for a person to judge, each with its reasons and its events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -105,3 +105,13 @@ class Finding:
     def disposition(self) -> Disposition:
         """The state under the name that people use."""
         return self.state
+
+
+def may_become(held: Finding, seen: Finding) -> bool:
+    """Whether a known finding is to become what was seen of it now: worse, and judged by nobody."""
+    return (held.state, seen.state) == (Disposition.SUSPICIOUS, Disposition.MALICIOUS)
+
+
+def raised(held: Finding, seen: Finding) -> Finding:
+    """A known finding with the disposition of what was seen of it now, and the reasons."""
+    return replace(held, state=seen.state, score=seen.score, terms=seen.terms, reason=seen.reason)

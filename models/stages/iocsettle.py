@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from huntonce.models.case import Case
-from huntonce.models.finding import Disposition, Finding
+from huntonce.models.finding import Disposition, Finding, may_become, raised
 from huntonce.models.hunt import Check, HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis
 from huntonce.models.keeping import UnitOfWork
@@ -158,16 +158,10 @@ def _keep_finding(
             continue
         if mine.isdisjoint(ref.uid for ref in held.events):
             continue
-        if (held.state, finding.state) != (Disposition.SUSPICIOUS, Disposition.MALICIOUS):
+        if not may_become(held, finding):
             return held
-        fresh = replace(
-            held,
-            state=finding.state,
-            score=finding.score,
-            terms=finding.terms,
-            reason=finding.reason,
-        )
-        return unit.findings.save(fresh, actor=kit.actor, why=f"{run.id}: {finding.reason}")
+        why = f"{run.id}: {finding.reason}"
+        return unit.findings.save(raised(held, finding), actor=kit.actor, why=why)
     return unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
 
 

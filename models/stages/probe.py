@@ -139,6 +139,8 @@ def remember(siem: Siem, models: Sequence[EvidenceModel], window: Window) -> Non
     """
     siem.inventory(window)
     siem.field_fill(window, wants(*models))
+    asked = {atom.id: atom for model in models for atom in model.atoms if needs_match(atom)}
+    siem.counts_of([arrival_search(atom) for atom in asked.values()], window)
 
 
 def _batches(models: Iterable[EvidenceModel]) -> list[list[EvidenceModel]]:

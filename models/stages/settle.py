@@ -12,7 +12,7 @@ from functools import partial
 from huntonce.models.case import Case, CaseState
 from huntonce.models.detection import Detection, DetectionState
 from huntonce.models.errors import StateError
-from huntonce.models.finding import Finding
+from huntonce.models.finding import Finding, may_become, raised
 from huntonce.models.gap import Gap
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState, Verdict
@@ -239,9 +239,14 @@ def _conclude(unit: UnitOfWork, kit: Kit, result: HuntResult, run: HuntRun) -> H
 def _keep_finding(unit: UnitOfWork, kit: Kit, finding: Finding, run: HuntRun) -> Finding:
     """Store a finding; the same thing with other context around it is the one that is known.
 
-    A longer window shows more runs of a task and more logons: that is no second intrusion.
+    A longer window shows more runs of a task and more logons: that is no second intrusion. What
+    the first look could not see all of (its SIEM failed for some questions) becomes malicious when
+    a later one does, unless a person has judged it.
     """
-    return unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
+    held = unit.findings.add(finding, actor=kit.actor, why=f"found by {run.id}")
+    if not may_become(held, finding):
+        return held
+    return unit.findings.save(raised(held, finding), actor=kit.actor, why=f"seen whole by {run.id}")
 
 
 def _keep_detection(

@@ -26,16 +26,16 @@ LIMIT = 3.0
 
 def measure(root: Path, files: Path, memory: Path, *, but_last: bool) -> dict[str, Any]:
     """Probe in this process."""
-    from huntonce.connectors.siem.lake.lake import Lake  # noqa: PLC0415 - counted as start-up
     from huntonce.connectors.siem.remembering import RememberingSiem  # noqa: PLC0415
-    from huntonce.flows.meaning import read_assets  # noqa: PLC0415
+    from huntonce.connectors.siem.sweep.countedlake import CountedLake  # noqa: PLC0415
+    from huntonce.flows.assets import read_assets  # noqa: PLC0415
     from huntonce.models.content import load_library  # noqa: PLC0415
     from huntonce.models.profile import Profile  # noqa: PLC0415
     from huntonce.models.stages.probe import look_for_all  # noqa: PLC0415
     from huntonce.models.windows import Window  # noqa: PLC0415
 
-    siem = RememberingSiem(Lake(root), memory)
-    profile = Profile(assets=read_assets(files / "assets.csv"))
+    siem = RememberingSiem(CountedLake(root), memory)
+    profile = Profile(assets=read_assets(files / "assets.csv").assets)
     evidence = load_library().evidence
     models = [evidence[key] for key in sorted(evidence)]
     wall, cpu = time.perf_counter(), time.process_time()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from huntonce.models.errors import StateError, TerminalError, TransientError
+from huntonce.models.finding import Disposition
 from huntonce.models.gap import GapKind, GapState
 from huntonce.models.hunt import HuntState
 from huntonce.models.hypothesis import HypothesisState, Verdict
@@ -203,6 +204,34 @@ def test_hunting_twice_adds_nothing_for_the_same_events(tmp_path: Path) -> None:
     assert {f.id for f in again.findings} == {f.id for f in first.findings}
     assert again.cases[0].id == first.cases[0].id
     assert again.detections[0].rule == rule
+
+
+@pytest.mark.parametrize(
+    ("stored", "ends"),
+    [
+        (Disposition.SUSPICIOUS, Disposition.MALICIOUS),
+        (Disposition.BENIGN, Disposition.BENIGN),
+    ],
+)
+def test_what_a_first_look_saw_by_half_becomes_what_a_whole_one_sees_unless_people_judged_it(
+    tmp_path: Path, stored: Disposition, ends: Disposition
+) -> None:
+    made = bench(tmp_path, quiet_day() + intrusion())
+    (found,) = hunt(made).findings
+    assert found.state is Disposition.MALICIOUS
+    with made.kit.open_unit() as unit:
+        unit.findings.save(
+            replace(found, state=stored, score=0.4, reason="by half"), actor="test", why="by half"
+        )
+        unit.commit()
+
+    (again,) = hunt(made).findings
+
+    assert (again.id, again.state) == (found.id, ends)
+    if ends is Disposition.MALICIOUS:
+        assert (again.score, again.reason) == (found.score, found.reason)
+    else:
+        assert again.reason == "by half"
 
 
 def test_a_rule_that_changes_keeps_its_first_date(tmp_path: Path) -> None:
