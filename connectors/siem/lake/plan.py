@@ -1,7 +1,8 @@
 """Which files a load reads, and how they are shared out."""
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
@@ -64,15 +65,17 @@ def telemetry_files(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def jobs(files: Sequence[Path], mapping: TableMapping | None = None) -> Iterator[Job]:
-    """The files in shares of about ``JOB_BYTES``."""
+    """The files in shares of about ``JOB_BYTES``, labelled from the folder that holds them all."""
+    base = os.path.commonpath([path.parent for path in files]) if files else ""
     share: list[tuple[Piece, Clock | None]] = []
     size = 0
     for path in files:
         length = path.stat().st_size
-        if length > JOB_BYTES * 3 // 2 and (split := _split(path, length, mapping)):
+        whole = Piece(path, mapping=mapping, label=str(path.relative_to(base)))
+        if length > JOB_BYTES * 3 // 2 and (split := _split(path, length, whole)):
             yield from (Job((piece,)) for piece in split)
             continue
-        share.append((Piece(path, mapping=mapping), None))
+        share.append((whole, None))
         size += length
         if size >= JOB_BYTES:
             yield Job(tuple(share))
@@ -81,19 +84,17 @@ def jobs(files: Sequence[Path], mapping: TableMapping | None = None) -> Iterator
         yield Job(tuple(share))
 
 
-def _split(
-    path: Path, length: int, mapping: TableMapping | None
-) -> list[tuple[Piece, Clock | None]]:
+def _split(path: Path, length: int, whole: Piece) -> list[tuple[Piece, Clock | None]]:
     """A large file of JSON lines cut at line ends; nothing where it is none."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
         if packed_or_binary(head) or not has_event_lines(head):
             return []
-        clock = None if b'"Event":' in head else measure_clock(Piece(path, mapping=mapping))
+        clock = None if b'"Event":' in head else measure_clock(whole)
         stream.seek(0)
         cuts = list(_cuts(stream, length))
     return [
-        (Piece(path, start, end, line, mapping), clock)
+        (replace(whole, start=start, end=end, first_line=line), clock)
         for (start, line), (end, _) in pairwise(cuts)
     ]
 

@@ -59,13 +59,18 @@ _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a file that one worker reads: the whole, or whole lines up to byte ``end``."""
+    """A part of a file that one worker reads: the whole, or whole lines up to byte ``end``.
+
+    Attributes:
+        label: How people are told which file it is: hosts' logs have the same names.
+    """
 
     path: Path
     start: int = 0
     end: int | None = None
     first_line: int = 1
     mapping: TableMapping | None = None
+    label: str = ""
 
 
 class _Source(Protocol):

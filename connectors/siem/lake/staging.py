@@ -147,7 +147,7 @@ class Stager:
     def stage(self, piece: Piece, clock: Clock | None) -> None:
         """Take every event of a piece; ``clock`` is measured from the piece where it is None."""
         source = piece.path.name
-        refusals, occurrences = Refusals(source), Occurrences()
+        refusals, occurrences = Refusals(piece.label or source), Occurrences()
         lacking = ""
         for kind, number, found in originals(piece, refusals.add):
             text = found.text if isinstance(found, TableRow) else found

@@ -157,6 +157,21 @@ def test_an_empty_file_is_said(root: Path) -> None:
     assert [item.reason for item in report.set_aside] == ["it is empty: 0 bytes"]
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for host in ("ws01", "ws02"):
+        folder = tmp_path / "logs" / host / "winevt"
+        folder.mkdir(parents=True)
+        (folder / "Security.json").write_text("no event")
+
+    report = load_paths(tmp_path / "lake", [tmp_path / "logs"])
+
+    assert {item.source for item in report.set_aside} == {
+        "ws01/winevt/Security.json",
+        "ws02/winevt/Security.json",
+    }
+    assert len({item.key for item in report.set_aside}) == len(report.set_aside)
+
+
 def test_a_task_with_entities_is_loaded_without_its_parts_and_said(root: Path) -> None:
     xml = '<!DOCTYPE t [<!ENTITY a "b">]><Task><Actions>&a;</Actions></Task>'
     document = event(1, TaskContent=html.escape(xml), TaskName="\\T")
