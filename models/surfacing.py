@@ -301,7 +301,8 @@ def _way(fault: _Fault, asking: Asking) -> str:
     days = -(-asking.window.hours // 24)
     texts = {
         # Whether the source is on is not known: the first thing to mend is our own reading.
-        GapKind.PERMISSION: f"Let Huntonce's account at {siem} read {channel}, and measure again.",
+        GapKind.PERMISSION: f"Let Huntonce's account at {siem} read {channel}, or mend what "
+        f"answers in place of {siem} (see what was said), and measure again.",
         GapKind.LAG: f"Find where {channel} waits on its way to {siem}: the forwarder's queue on "
         "these hosts, its batch size, the collector, the clock of the host.",
         GapKind.RETENTION: f"Let {siem} keep {channel} for {days} days or more.",

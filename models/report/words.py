@@ -43,7 +43,7 @@ _WRONG: Mapping[GapKind, str] = {
     GapKind.LAG: "arrives too late",
     GapKind.RETENTION: "is not kept long enough",
     GapKind.PARSE: "cannot be read by the SIEM",
-    GapKind.PERMISSION: "may not be read by us",
+    GapKind.PERMISSION: "could not be asked for",
 }
 _DETERMINATIONS: Mapping[Determination, str] = {
     Determination.SUSPECTED: "suspected, not proven",
