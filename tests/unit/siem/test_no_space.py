@@ -32,7 +32,7 @@ def events(site: Site) -> int:
 
 def test_a_load_is_told_and_goes_on_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "write_parquet", no_room)
+        patch.setattr(staging, "_pack", no_room)
         with pytest.raises(TransientError, match="No space left") as caught:
             site.load(process(1, r"C:\whoami.exe", "a"))
     assert "free some space" in caught.value.hint
