@@ -21,7 +21,7 @@ from huntonce.connectors.intel.demo_intel import demo_intel
 from huntonce.connectors.intel.taxii import TaxiiSource
 from huntonce.connectors.intel.taxii_publish import TaxiiDestination
 from huntonce.connectors.intel.taxii_server import CollectionSpec, TaxiiServer
-from huntonce.flows.bootstrap import INTEL_COLLECTION
+from huntonce.flows.exchange import INTEL_COLLECTION
 from huntonce.models.errors import DomainError, TerminalError, TransientError
 
 pytestmark = pytest.mark.integration
