@@ -8,18 +8,23 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import make_url
 
 from huntonce.connectors.siem.labfiles import write_lab
 from huntonce.connectors.siem.lake.loader import load_paths
+from huntonce.flows.bootstrap import Home, now
 from huntonce.flows.runtime import QUIET
 from huntonce.models.hunt import HuntRun, HuntState
 from huntonce.models.hypothesis import Hypothesis, HypothesisState
 from huntonce.models.lab.company import LabSpec, build_company
+from huntonce.models.outbox import Message, MessageState
+from huntonce.models.stages.dispatch import STALE_AFTER, dispatch
 from huntonce.models.state.store import Store, open_store
 from tests.support.kits import library
 from tests.support.serving import ENDED, READY, Served, ask, free_port, wait_for
@@ -131,6 +136,29 @@ class Cluster:
                 moved = now
             time.sleep(0.2)
         return time.monotonic() - began
+
+    def deliver(self) -> list[Message]:
+        """Let what waits to leave arrive; every message and what became of it.
+
+        A hunt is concluded before its tickets are sent: the living are given the time. What a
+        killed one had claimed is sent by whoever sends next once the claim has lapsed, which here
+        is a sender whose clock is that far ahead.
+        """
+        with suppress(pytest.fail.Exception):
+            wait_for(lambda: not self._waiting(), "what was to leave", within=STUCK)
+        if self._waiting():
+            later = timedelta(seconds=STALE_AFTER + 1)
+            home = Home(path=self.served.home, clock=lambda: now() + later)
+            try:
+                dispatch(home.kit())
+            finally:
+                home.close()
+        with self.store.unit() as unit:
+            return list(unit.outbox.list())
+
+    def _waiting(self) -> list[Message]:
+        with self.store.unit() as unit:
+            return list(unit.outbox.list(MessageState.PENDING, MessageState.CLAIMED))
 
     def spent(self) -> float:
         """Processor seconds of the server, the workers that live, and all that they ran."""
