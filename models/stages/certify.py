@@ -23,7 +23,8 @@ from huntonce.models.stages.drifting import read_back
 from huntonce.models.stages.guard import now_of
 from huntonce.models.stages.kit import Kit
 from huntonce.models.stages.leaving import ordered_message, send_rule
-from huntonce.models.stages.proving import Claim, Proof, history, known_evil, prove
+from huntonce.models.stages.proofbench import Claim
+from huntonce.models.stages.proving import Proof, history, known_evil, prove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

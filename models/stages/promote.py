@@ -18,10 +18,9 @@ from huntonce.models.keeping import UnitOfWork
 from huntonce.models.query import EVENT_COLUMNS, SigmaSearch
 from huntonce.models.stages.hunt import HuntResult
 from huntonce.models.stages.kit import Kit
+from huntonce.models.stages.proofbench import Claim, around
 from huntonce.models.stages.proving import (
-    Claim,
     Proof,
-    around,
     history,
     known_evil,
     prove,
