@@ -12,6 +12,7 @@ MAX_DEPTH = 6
 """Most wrappings taken off one event."""
 
 _HIT = ("_id", "_index")
+_OWN_IDS = frozenset({"EventID", "EventCode"})
 _RAW = "_raw"
 _TEXTS = (_RAW, "event", "Event", "xml")
 """Where Splunk and other collectors put the event's own text."""
@@ -20,9 +21,25 @@ _TEXTS = (_RAW, "event", "Event", "xml")
 def unwrapped(document: Mapping[str, Any]) -> object | None:
     """What is inside of a wrapping; None where a document has none.
 
+    A flat document with an event id is the event: what its fields hold may be an attacker's words,
+    and only Splunk's ``_raw``, which no event has as a field of its own, says more than they do.
+
     Raises:
         NotAnEventError: It wraps the XML of an event, which cannot be read.
     """
+    texts = [document.get(_RAW)]
+    if _OWN_IDS.isdisjoint(document):
+        if (source := _hit_of(document)) is not None:
+            return source
+        texts = [*(document.get(name) for name in _TEXTS), _original(document)]
+    for text in texts:
+        if isinstance(text, str) and looks_like_event(text):
+            return event_document(text)
+    return _of_json(document.get(_RAW))
+
+
+def _hit_of(document: Mapping[str, Any]) -> object | None:
+    """What a search result is about."""
     source = document.get("_source")
     if source:
         return source  # type: ignore[no-any-return]  # of any kind: the caller looks at it
@@ -31,15 +48,13 @@ def unwrapped(document: Mapping[str, Any]) -> object | None:
     fields = document.get("fields")
     if isinstance(fields, dict) and any(name in document for name in _HIT):
         return unlisted(fields)
-    for name in _TEXTS:
-        text = document.get(name)
-        if isinstance(text, str) and looks_like_event(text):
-            return event_document(text)
+    return None
+
+
+def _original(document: Mapping[str, Any]) -> object | None:
+    """The event's own text as ECS keeps it."""
     outer = document.get("event")
-    original = outer.get("original") if isinstance(outer, dict) else document.get("event.original")
-    if isinstance(original, str) and looks_like_event(original):
-        return event_document(original)
-    return _of_json(document.get(_RAW))
+    return outer.get("original") if isinstance(outer, dict) else document.get("event.original")
 
 
 def innermost(document: object) -> object:

@@ -431,3 +431,21 @@ def test_an_event_with_one_value_replaced_never_crashes(
         document[key] = value
 
     assert taken_or_refused(document)
+
+
+@pytest.mark.parametrize("name", ["event", "Event", "xml", "result", "_source", "event.original"])
+def test_what_a_field_holds_is_never_taken_for_the_event(name: str) -> None:
+    flat = {
+        "EventID": 4688,
+        "Channel": "Security",
+        "Hostname": "ws1.corp.example",
+        "SourceName": "Microsoft-Windows-Security-Auditing",
+        "@timestamp": "2026-03-04T05:06:07.123456Z",
+        "CommandLine": "evil.exe",
+        name: XML,
+    }
+
+    event = normalise(flat)
+
+    assert (event.host, event.event_id) == ("WS1", 4688)
+    assert event.fields["CommandLine"] == "evil.exe"
