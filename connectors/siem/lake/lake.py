@@ -116,10 +116,14 @@ class Lake(DuckDBSiem):
             try:
                 known = tuple(pq.read_schema(path).names)
             except (pa.ArrowException, OSError) as error:
-                hint = "repeat; if it stays, delete that file and load its source again"
-                message = f"a file of the lake cannot be read: {path.name}: {error}"
-                raise TransientError(message, connector=self.name, hint=hint) from error
+                raise self._unreadable(path.name, error) from error
             if len(self._schemas) >= _MAX_SCHEMAS:
                 self._schemas.clear()
             self._schemas[path] = known
         return known
+
+    def _unreadable(self, name: str, error: Exception) -> TransientError:
+        """What to say of a file that cannot be read; it may be there the next time."""
+        hint = "repeat; if it stays, delete that file and load its source again"
+        message = f"a file of the lake cannot be read: {name}: {error}"
+        return TransientError(message, connector=self.name, hint=hint)

@@ -5,7 +5,7 @@ Above the lake and the sweep, so that the one need not know the other.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from functools import cached_property
 
 import pyarrow as pa
 from typing_extensions import override
@@ -14,7 +14,7 @@ from huntonce.connectors.siem.lake.lake import Lake
 from huntonce.connectors.siem.sweep.counting import Counted, count_all, countable
 from huntonce.connectors.siem.sweep.surveying import SurveyFile, Surveyor, Unusual
 from huntonce.connectors.sigma.rules import search_rule
-from huntonce.models.errors import ConnectorError, DomainError, TransientError
+from huntonce.models.errors import ConnectorError, DomainError
 from huntonce.models.query import SigmaSearch
 from huntonce.models.windows import Window
 
@@ -22,11 +22,9 @@ from huntonce.models.windows import Window
 class CountedLake(Lake):
     """The same events and answers."""
 
-    def __init__(
-        self, root: Path, *, name: str = "lake", memory_limit: str = "2GB", threads: int = 2
-    ) -> None:
-        super().__init__(root, name=name, memory_limit=memory_limit, threads=threads)
-        self._surveyor = Surveyor()
+    @cached_property
+    def _surveyor(self) -> Surveyor:
+        return Surveyor()
 
     @override
     def counts_of(
@@ -68,8 +66,3 @@ class CountedLake(Lake):
             if file.classes.runs:
                 found.append(file)
         return found
-
-    def _unreadable(self, name: str, error: Exception) -> TransientError:
-        hint = "repeat; if it stays, delete that file and load its source again"
-        message = f"a file of the lake cannot be read: {name}: {error}"
-        return TransientError(message, connector=self.name, hint=hint)

@@ -1,8 +1,7 @@
-"""What the lake's files hold, summed file by file: cheaper than a query where nothing is searched.
+"""Files of the lake with who and when of their rows, for counting by host and hour.
 
-Files are in the order of their event ids, and their texts are stored as numbers of values: an
-inventory is a sort of packed numbers, a fill a look at each different value. DuckDB answers what
-is not as ``load`` writes it (``Unusual``), with the same rows.
+A file never changes, so that what is read of it is kept, within bounds. What is not as ``load``
+writes it (``Unusual``) is left to a query.
 """
 
 from collections.abc import Sequence
@@ -30,7 +29,6 @@ _MOST_FOOTERS = 512
 """Parsed footers kept: each is tens of kilobytes."""
 _MOST_TIMED = 64
 """Files whose times are kept: a batch's."""
-_MOST_GROUPS = 2**31
 
 
 class Unusual(Exception):  # noqa: N818 - no fault, another way to the answer
@@ -139,7 +137,7 @@ class Surveyor:
         if known is None:
             if len(self._times) >= _MOST_TIMED:
                 self._times.clear()
-            known = self._times[file.path] = times_of(self.read(file, [TIME_COLUMN]))
+            known = self._times[file.path] = _times_of(self.read(file, [TIME_COLUMN]))
         return known
 
 
@@ -170,7 +168,7 @@ def _micros(moment: Any) -> int:  # noqa: ANN401 - a datetime with a zone
     return found
 
 
-def times_of(table: pa.Table) -> Ints:
+def _times_of(table: pa.Table) -> Ints:
     """The events' times in microseconds since 1970 UTC.
 
     Raises:

@@ -3,6 +3,8 @@
 import multiprocessing
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,19 @@ def kill_at(point: str, home: Path, collection: str, work: str) -> None:
     done.start()
     done.join(120)
     assert done.exitcode == -signal.SIGKILL, f"ended with {done.exitcode}, not at the point"
+
+
+@contextmanager
+def ready(before: Path, work: str, folder: Path) -> Iterator[tuple[Path, str]]:
+    """A home as it was before the work, and the collection of a server of its own."""
+    spec = CollectionSpec(COLLECTION, "Sector", can_read=True, can_write=True)
+    with TaxiiServer(users=[User(USER, PASSWORD)], collections=[spec]) as server:
+        collection = server.collection_url(COLLECTION)
+        home = folder / "home"
+        shutil.copytree(before, home)
+        if work == "retract":
+            _deliver_again(home, collection)
+        yield home, collection
 
 
 def outcome(home: Path, collection: str) -> dict[str, Any]:
@@ -91,13 +106,7 @@ def test_the_next_run_ends_where_one_ends_that_nobody_killed(
     work: str, point: str, prepared: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
 ) -> None:
     before, sound = prepared[work]
-    spec = CollectionSpec(COLLECTION, "Sector", can_read=True, can_write=True)
-    with TaxiiServer(users=[User(USER, PASSWORD)], collections=[spec]) as server:
-        collection = server.collection_url(COLLECTION)
-        home = tmp_path / "home"
-        shutil.copytree(before, home)
-        if work == "retract":
-            _deliver_again(home, collection)
+    with ready(before, work, tmp_path) as (home, collection):
         kill_at(point, home, collection, work)
 
         kit, store = open_estate(home, later=LATER)
@@ -114,13 +123,7 @@ def test_publishers_at_once_leave_what_one_leaves(
     work: str, prepared: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
 ) -> None:
     before, sound = prepared[work]
-    spec = CollectionSpec(COLLECTION, "Sector", can_read=True, can_write=True)
-    with TaxiiServer(users=[User(USER, PASSWORD)], collections=[spec]) as server:
-        collection = server.collection_url(COLLECTION)
-        home = tmp_path / "home"
-        shutil.copytree(before, home)
-        if work == "retract":
-            _deliver_again(home, collection)
+    with ready(before, work, tmp_path) as (home, collection):
         senders = [FRESH.Process(target=main, args=(home, collection, work, "")) for _ in range(3)]
         for sender in senders:
             sender.start()
