@@ -317,7 +317,7 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
     where = f"{count} of {population} hosts"
     told = f": {asking.refused[atom.id]}" if atom.id in asking.refused else ""
     what = {
-        GapKind.NO_SOURCE: f"{atom.label} arrives from none of {population} hosts",
+        GapKind.NO_SOURCE: f"{atom.label} {_not_from(fault)} of {population} hosts",
         GapKind.PARTIAL_POPULATION: f"{atom.label} does not arrive from {where}",
         GapKind.MISSING_FIELD: f"{atom.label} arrives without {fault.field_name} on {where}",
         GapKind.PERMISSION: f"{atom.channel} could not be asked for{told}",
@@ -340,6 +340,12 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
         effect = f"the {group.name} of {asking.behaviour} cannot be seen in all of the window"
     default = "; off by default" if atom.off_by_default else ""
     return f"{what}: {effect} ({atom.gives}{default})."
+
+
+def _not_from(fault: _Fault) -> str:
+    """That it comes from no host; where some sent it earlier, that is said at once."""
+    stopped = any(answer.quiet_since is not None for answer in fault.answers)
+    return "no longer arrives from any" if stopped else "arrives from none"
 
 
 def _instead(fault: _Fault, mute: frozenset[str]) -> str:

@@ -265,4 +265,6 @@ def test_the_seven_answers_have_seven_words_and_seven_remedies() -> None:
     }
     assert "could not be asked for" in found["refused"][0].reason
     assert "sent it until" in found["stale"][0].reason
+    assert "no longer arrives from any of 1 hosts" in found["stale"][0].reason
+    assert "arrives from none of 1 hosts" in found["missing"][0].reason
     assert "without CommandLine" in found["half-filled"][0].reason
