@@ -317,8 +317,8 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
     where = f"{count} of {population} hosts"
     told = f": {asking.refused[atom.id]}" if atom.id in asking.refused else ""
     what = {
-        GapKind.NO_SOURCE: f"{atom.label} {_not_from(fault)} of {population} hosts",
-        GapKind.PARTIAL_POPULATION: f"{atom.label} does not arrive from {where}",
+        GapKind.NO_SOURCE: f"{atom.label} {_not_from(fault)} {population} hosts",
+        GapKind.PARTIAL_POPULATION: f"{atom.label} {_not_from(fault, some=True)} {where}",
         GapKind.MISSING_FIELD: f"{atom.label} arrives without {fault.field_name} on {where}",
         GapKind.PERMISSION: f"{atom.channel} could not be asked for{told}",
         GapKind.LAG: _late(fault, where),
@@ -342,10 +342,12 @@ def _reason(fault: _Fault, kind: GapKind, count: int, population: int, asking: A
     return f"{what}: {effect} ({atom.gives}{default})."
 
 
-def _not_from(fault: _Fault) -> str:
-    """That it comes from no host; where some sent it earlier, that is said at once."""
-    stopped = any(answer.quiet_since is not None for answer in fault.answers)
-    return "no longer arrives from any" if stopped else "arrives from none"
+def _not_from(fault: _Fault, *, some: bool = False) -> str:
+    """That it does not come; where it came earlier, which the grid of a hunt shows, that too."""
+    stopped = [answer.quiet_since is not None for answer in fault.answers]
+    if some:
+        return "no longer arrives from" if stopped and all(stopped) else "does not arrive from"
+    return "no longer arrives from any of" if any(stopped) else "arrives from none of"
 
 
 def _instead(fault: _Fault, mute: frozenset[str]) -> str:
