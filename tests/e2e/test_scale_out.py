@@ -18,8 +18,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.postgres,
     pytest.mark.skipif(not os.environ.get(SERVER), reason=ABSENT),
-    # 20 hunts are 20 processes that import Prefect: two minutes of an idle machine.
-    pytest.mark.skipif(SCALE not in os.environ, reason=f"on request: set {SCALE}=20 (hunts)"),
 ]
 HUNTS = int(os.environ.get(SCALE, "20"))
 WITHIN = 900
